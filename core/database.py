@@ -1,0 +1,115 @@
+"""PostgreSQL: one pool per process, and transactions that are opened in one visible place.
+
+    async with database.transaction() as tx:
+        order = await ordering.place(tx, ...)
+
+Everything a write does (state, postings, events, jobs) happens on one `tx`, and nothing inside it talks to
+the network.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import Executable, MetaData, Row, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from core.clock import Clock, SystemClock
+from core.crypto import Keyring
+from core.settings import Settings
+
+# Every table of the product; alembic compares it with the migrations.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Executed first in every transaction: SQLAlchemy's asyncpg dialect sends BEGIN only with its own first
+# statement, so a raw call made before it would commit by itself.
+_OPEN = text("SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '15s', true)")
+
+
+class Tx:
+    """An open transaction (or, from `reading`, a connection without one) and what use cases need beside SQL."""
+
+    def __init__(self, connection: AsyncConnection, database: "Database") -> None:
+        self.connection = connection
+        self.database = database
+        self.settings: Settings = database.settings
+        self.keys: Keyring = database.keys
+        self.now: datetime = database.clock.now()
+
+    async def run(self, statement: Executable, parameters: Any = None) -> int:
+        """Execute a write; the number of rows it touched."""
+        return (await self.connection.execute(statement, parameters)).rowcount
+
+    async def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
+        return (await self.connection.execute(statement, parameters)).all()
+
+    async def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
+        """The first row, or None."""
+        return (await self.connection.execute(statement, parameters)).first()
+
+    async def one(self, statement: Executable, parameters: Any = None) -> Row[Any]:
+        """The only row; raises SQLAlchemy's NoResultFound otherwise."""
+        return (await self.connection.execute(statement, parameters)).one()
+
+    async def value(self, statement: Executable, parameters: Any = None) -> Any:
+        """The first column of the first row, or None."""
+        return (await self.connection.execute(statement, parameters)).scalar()
+
+    async def driver(self) -> asyncpg.Connection:
+        """The asyncpg connection of this same transaction, for the posting path and hot reads."""
+        return (await self.connection.get_raw_connection()).driver_connection
+
+
+class Database:
+    """The pool, with the settings, keys and clock that its transactions hand on."""
+
+    def __init__(
+        self, url: str, *, settings: Settings, keys: Keyring, clock: Clock | None = None, connections: int = 10
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.clock: Clock = clock or SystemClock()
+        self.url = url
+        self.engine = create_async_engine(
+            driver_url(url),
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=10,
+            json_serializer=lambda value: msgspec.json.encode(value).decode(),
+            json_deserializer=msgspec.json.decode,
+        )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """A READ COMMITTED transaction: commits at the end of the block, rolls back on any exception."""
+        async with self.engine.connect() as connection, connection.begin():
+            await connection.execute(_OPEN)
+            yield Tx(connection, self)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A connection for reads, without the round trips of a transaction."""
+        async with self._autocommit.connect() as connection:
+            yield Tx(connection, self)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """`postgresql://…` (or `postgres://…`) as SQLAlchemy's asyncpg dialect wants it."""
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

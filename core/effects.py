@@ -1,0 +1,59 @@
+"""Exactly-once effects: the key and the result are stored in the effect's own transaction.
+
+A repeat finds the key and gets the first result back; a repeat while the first still runs waits on the
+unique index (or is refused, with `wait=False`). Nothing here checks first and acts later.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, DateTime, LargeBinary, Table, Text, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from core.database import Tx, metadata
+from core.errors import Conflict, GatewayError
+
+effect = Table(
+    "effect",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),  # of the input, so that a key cannot serve two requests
+    Column("result", JSONB),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+
+class KeyReused(GatewayError):
+    """The same idempotency key came with another request."""
+
+    status = 422
+    text_key = "error.key_reused"
+
+
+class StillRunning(Conflict):
+    """The first request with this key has not finished."""
+
+    text_key = "error.still_running"
+    retryable = True
+
+
+async def once(
+    tx: Tx, key: str, make: Callable[[], Awaitable[Any]], *, request_hash: bytes = b"", wait: bool = True
+) -> Any:
+    """Run `make` at most once for `key` and return its result as plain JSON types, now and ever after.
+
+    Raises KeyReused when `key` was used with another `request_hash`, StillRunning when `wait` is False
+    and another transaction holds the key. When `make` raises, the key is free again.
+    """
+    if not wait and not await tx.value(select(func.pg_try_advisory_xact_lock(func.hashtextextended(key, 0)))):
+        raise StillRunning()
+    fresh = insert(effect).values(key=key, request_hash=request_hash, created_at=tx.now)
+    if await tx.run(fresh.on_conflict_do_nothing()) == 0:
+        stored = await tx.one(select(effect.c.request_hash, effect.c.result).where(effect.c.key == key))
+        if stored.request_hash != request_hash:
+            raise KeyReused()
+        return stored.result
+    result = msgspec.to_builtins(await make())
+    await tx.run(update(effect).where(effect.c.key == key).values(result=result))
+    return result

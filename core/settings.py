@@ -1,0 +1,169 @@
+"""Every figure that an operator may change, in one typed object read from the environment.
+
+A field `quote_minutes` is set by the variable `QUOTE_MINUTES`. Figures and their numbers (D1-D32) come from
+the decisions; units stand last in each name. `gateway config` prints what is in force.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, get_type_hints
+
+import msgspec
+
+from core.phones import CARRIER_PREFIXES
+
+
+class Secret(str):
+    """A setting that is never printed."""
+
+    def __repr__(self) -> str:
+        return "'***'" if self else "''"
+
+
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The effective settings of one process."""
+
+    # where things are
+    environment: str = "production"  # "demo" and "test" open the simulator's doors; `serve` runs as production
+    host: str = "127.0.0.1"
+    port: Positive = 8000
+    public_url: str = ""  # how the outside reaches us, for callbacks; empty: http://host:port
+    database_url: str = ""  # runs with the restricted role; empty: the embedded PostgreSQL
+    database_owner_url: str = ""  # migrates; empty: database_url does
+    redis_url: str = ""  # sessions and limits; empty: in process, for one web process
+    simulator_url: str = ""  # where the simulated networks listen; only in demo and tests
+    trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts (D20)
+
+    # secrets (D31)
+    secret_key: Secret = Secret("")  # base64 of at least 32 bytes; every other key is derived from it
+    ussd_secret: Secret = Secret("")  # the path segment of the USSD callback
+    sms_secret: Secret = Secret("")
+    payments_secret: Secret = Secret("")
+
+    # channels
+    service_code: str = "*237*1#"
+    short_code: str = "8237"
+    ussd_page_septets: Positive = 160  # planned; the network's own limit is 182 (contracts/gsm.md)
+    ussd_session_idle_seconds: Positive = 180
+    ussd_resume_minutes: Positive = 30
+    ussd_soft_deadline_seconds: float = 2.5
+    ussd_hard_deadline_seconds: float = 4.0
+    africastalking_url: str = "https://api.africastalking.com"
+    africastalking_username: str = "sandbox"
+    africastalking_api_key: Secret = Secret("")
+    sms_connect_seconds: float = 3.0
+    sms_read_seconds: float = 10.0
+
+    # money
+    carrier_prefixes: tuple[tuple[str, str], ...] = CARRIER_PREFIXES
+    campay_url: str = "https://demo.campay.net/api"
+    campay_username: str = ""
+    campay_password: Secret = Secret("")
+    campay_webhook_key: Secret = Secret("")
+    campay_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 250, "orange": 200})  # D10
+    campay_withdraw_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100, "orange": 100})
+    provider_connect_seconds: float = 3.0
+    provider_read_seconds: float = 10.0  # D22
+    attempt_minimum_xaf: Positive = 100
+    attempt_maximum_xaf: Positive = 500_000
+    collect_deadline_seconds: Positive = 900
+    prompt_delay_seconds: Positive = 5  # after our USSD session (design/payments.md 22)
+    prompt_gap_seconds: Positive = 60  # between two prompts to one number for one amount
+    payout_minimum_xaf: Positive = 500
+    payout_daily_maximum_xaf: Positive = 500_000  # above it: four eyes (D27)
+    wallet_daily_maximum_xaf: Positive = 300_000  # D13
+    wallet_monthly_maximum_xaf: Positive = 1_000_000
+    commission_bp: tuple[tuple[int, int], ...] = ((500, 1000), (100, 1200), (0, 1500))  # above N orders: rate (D7)
+    driver_base_xaf: Positive = 500  # D8
+    driver_per_km_xaf: Positive = 100
+    tax_bp: int = 0  # D26
+    point_per_xaf: Positive = 100  # D11
+
+    # life times and limits
+    cart_minutes: Positive = 30  # D2
+    quote_minutes: Positive = 10
+    login_code_seconds: Positive = 300
+    login_code_attempts: Positive = 5
+    access_token_minutes: Positive = 15  # D1
+    refresh_token_days: Positive = 7
+    refresh_grace_seconds: Positive = 60
+    staff_idle_minutes: Positive = 60
+    pin_attempts: Positive = 5  # D5
+    delivery_code_attempts: Positive = 5  # D15
+    driver_code_misses_per_day: Positive = 20
+    restaurant_reminder_minutes: Positive = 3  # D16
+    restaurant_refuse_minutes: Positive = 8
+    driver_offer_seconds: Positive = 75  # D17
+    driver_silence_minutes: Positive = 120
+    auto_release_hours: Positive = 24  # D19
+    rate_general: str = "100/15minutes"  # D20
+    rate_auth: str = "5/15minutes"
+    rate_payments: str = "3/5minutes"
+    rate_orders: str = "3/minute"
+    rate_address: str = "600/minute"
+    api_body_bytes: Positive = 32 * 1024  # D21
+    callback_body_bytes: Positive = 4 * 1024
+
+    # resources (D32, D5)
+    web_connections: Positive = 10
+    worker_connections: Positive = 10
+    password_hash_kib: Positive = 64 * 1024
+    pin_hash_kib: Positive = 19 * 1024
+    shutdown_seconds: Positive = 30
+
+    @property
+    def base_url(self) -> str:
+        """Where the outside reaches this installation, without a trailing slash."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @property
+    def has_simulator(self) -> bool:
+        """Whether the simulated networks may be reached through us; never in production."""
+        return self.environment in ("demo", "test") and bool(self.simulator_url)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from environment variables, then `overrides`. Raises ValueError naming the variable that is wrong."""
+    environ = os.environ if environ is None else environ
+    hints = get_type_hints(Settings, include_extras=True)
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        raw = environ.get(field.name.upper())
+        if raw is None or raw == "":
+            continue
+        try:
+            values[field.name] = _convert(raw, hints[field.name])
+        except msgspec.ValidationError as problem:
+            raise ValueError(f"{field.name.upper()}: {problem}") from None
+    return Settings(**{**values, **overrides})  # type: ignore[arg-type]
+
+
+def _convert(raw: str, hint: object) -> object:
+    """One variable's text as its field's type: JSON for lists and tables, plain text otherwise."""
+    if hint is Secret:
+        return Secret(raw)
+    if hint is str:
+        return raw
+    if raw[:1] in "[{":
+        return msgspec.json.decode(raw, type=hint)
+    if str(hint).startswith("tuple[str"):
+        return tuple(part.strip() for part in raw.split(","))
+    return msgspec.convert(raw, type=hint, strict=False)
+
+
+def effective(settings: Settings) -> dict[str, object]:
+    """Every setting by its variable's name, secrets and the passwords inside URLs masked."""
+    shown: dict[str, object] = {}
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Secret):
+            value = "***" if value else ""
+        elif isinstance(value, str) and "://" in value and "@" in value:
+            scheme, _, rest = value.partition("://")
+            value = f"{scheme}://***@{rest.rpartition('@')[2]}"
+        shown[field.name.upper()] = value
+    return shown

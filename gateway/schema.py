@@ -1,0 +1,48 @@
+"""The database's schema: brought up to date by alembic, in tests too, and asked for its version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from core.database import driver_url
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+# Two processes that migrate at once must queue; the number only has to be ours.
+_LOCK = 4821_7305
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest() -> str | None:
+    """The revision this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def current(connection: Connection) -> str | None:
+    """The revision the database has."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`, one process at a time."""
+    engine = create_async_engine(driver_url(url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+            await connection.run_sync(lambda sync: command.upgrade(_config(sync), revision))
+            await connection.commit()
+    finally:
+        await engine.dispose()

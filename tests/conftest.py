@@ -1,0 +1,103 @@
+"""Fixtures: one PostgreSQL per run, one migrated template, one clone of it per test that asks for a database."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from core.clock import ManualClock
+from core.crypto import Keyring
+from core.database import Database
+from core.settings import Secret, Settings
+from gateway.schema import migrate, newest
+
+TEST_KEY = b"a key for tests, thirty-two bytes"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A PostgreSQL server for the whole run: TEST_DATABASE_URL's, or an embedded one shared by all workers."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    from tests.support.postgres import shared_server
+
+    with shared_server() as url:
+        yield url
+
+
+def _named(url: str, name: str) -> str:
+    base, _, query = url.partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
+
+
+async def _admin(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(_named(url, "postgres"))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a database with the newest schema, made once per test process and cloned by `database_url`."""
+    name = f"template_{newest()}_{uuid4().hex[:8]}"
+
+    async def make() -> None:
+        await _admin(server_url, f'CREATE DATABASE "{name}"')
+        await migrate(_named(server_url, name))
+
+    asyncio.run(make())
+    yield name
+    asyncio.run(_admin(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+    """A fresh database for one test."""
+    name = f"test_{uuid4().hex[:12]}"
+    await _admin(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    yield _named(server_url, name)
+    await _admin(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(
+        environment="test",
+        secret_key=Secret("test"),
+        ussd_secret=Secret("demo"),
+        sms_secret=Secret("demo"),
+        payments_secret=Secret("demo"),
+        campay_webhook_key=Secret("webhook key of the simulated CamPay"),
+        password_hash_kib=1024,
+        pin_hash_kib=1024,
+    )
+
+
+@pytest.fixture
+def keys() -> Keyring:
+    return Keyring(TEST_KEY)
+
+
+@pytest.fixture
+async def database(database_url: str, settings: Settings, keys: Keyring, clock: ManualClock) -> AsyncIterator[Database]:
+    made = Database(database_url, settings=settings, keys=keys, clock=clock, connections=20)
+    yield made
+    await made.close()
