@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from core.clock import Clock, SystemClock
 from core.crypto import Keyring
+from core.errors import GatewayError
 from core.settings import Settings
 
 # Every table of the product; alembic compares it with the migrations.
@@ -94,10 +95,21 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """A READ COMMITTED transaction: commits at the end of the block, rolls back on any exception."""
+        """A READ COMMITTED transaction: commits at the end of the block, rolls back on any exception.
+
+        Only a GatewayError that `keeps_writes` commits what was written before it, and is raised afterwards.
+        """
+        refusal: GatewayError | None = None
         async with self.engine.connect() as connection, connection.begin():
             await connection.execute(_OPEN)
-            yield Tx(connection, self)
+            try:
+                yield Tx(connection, self)
+            except GatewayError as error:
+                if not error.keeps_writes:
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:

@@ -12,6 +12,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 400
     text_key: ClassVar[str] = "error.invalid"
     retryable: ClassVar[bool] = False
+    keeps_writes: ClassVar[bool] = False  # True: a refusal that must be remembered, so a wrong code still counts
 
     def __init__(self, **params: object) -> None:
         super().__init__(self.text_key)
