@@ -1,0 +1,1 @@
+"""SMS: commands that people send, and the carriers that our texts go out through."""
