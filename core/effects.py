@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, DateTime, LargeBinary, Table, Text, func, select, update
+from sqlalchemy import Column, DateTime, LargeBinary, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from core.database import Tx, metadata
@@ -50,10 +50,23 @@ async def once(
         raise StillRunning()
     fresh = insert(effect).values(key=key, request_hash=request_hash, created_at=tx.now)
     if await tx.run(fresh.on_conflict_do_nothing()) == 0:
-        stored = await tx.one(select(effect.c.request_hash, effect.c.result).where(effect.c.key == key))
-        if stored.request_hash != request_hash:
-            raise KeyReused()
-        return stored.result
-    result = msgspec.to_builtins(await make())
+        return await recall(tx, key, request_hash=request_hash)
+    try:
+        result = msgspec.to_builtins(await make())
+    except GatewayError:
+        # A refusal that keeps its other writes must still leave the key free.
+        await tx.run(delete(effect).where(effect.c.key == key))
+        raise
     await tx.run(update(effect).where(effect.c.key == key).values(result=result))
     return result
+
+
+async def recall(tx: Tx, key: str, *, request_hash: bytes = b"") -> Any:
+    """The stored result of `key`, or None when nothing happened under it yet.
+
+    Raises KeyReused when `key` belongs to another `request_hash`.
+    """
+    stored = await tx.first(select(effect.c.request_hash, effect.c.result).where(effect.c.key == key))
+    if stored is not None and stored.request_hash != request_hash:
+        raise KeyReused()
+    return stored.result if stored is not None else None
