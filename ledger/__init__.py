@@ -1,0 +1,1 @@
+"""Double entry: accounts, journals, postings, balances, reports. Knows nothing of orders or providers."""
