@@ -1,0 +1,1 @@
+"""Carts, quotes, orders: their states, their deadlines and their money."""

@@ -1,0 +1,1 @@
+"""What restaurants and drivers have earned, sent to their phones on request."""

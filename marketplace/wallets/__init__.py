@@ -1,0 +1,1 @@
+"""Customers' money with us: balance, top-up, statement."""
