@@ -19,7 +19,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE points_earned, payout, top_up, order_event, order_line, customer_order, cart")
+    for table in reversed((*ORDERING_TABLES, *DELIVERY_TABLES)):
+        op.drop_table(table)
+
+
+ORDERING_TABLES = ("cart", "customer_order", "order_line", "order_event", "top_up", "payout", "points_earned")
 
 
 def _ordering() -> None:
@@ -166,5 +170,65 @@ def _requests() -> None:
     op.create_index("ix_points_earned_person_id", "points_earned", ["person_id", "earned_at"])
 
 
+DELIVERY_TABLES = ("outgoing_sms", "delivery_report", "sms_opt_out", "incoming_sms")
+
+
 def _delivery() -> None:
-    """Deliveries, their offers and incoming SMS."""
+    _notifications()
+
+
+def _notifications() -> None:
+    op.create_table(
+        "outgoing_sms",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("phone", sa.LargeBinary, nullable=False),
+        sa.Column("phone_index", sa.LargeBinary, nullable=False),
+        sa.Column("language", sa.Text, nullable=False),
+        sa.Column("text_key", sa.Text, nullable=False),
+        sa.Column("params", JSONB, nullable=False),
+        sa.Column("about", sa.Uuid),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("due_at", INSTANT),
+        sa.Column("useful_until", INSTANT),
+        sa.Column("provider", sa.Text),
+        sa.Column("provider_message_id", sa.Text),
+        sa.Column("provider_status", sa.Text),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("sent_at", INSTANT),
+        sa.UniqueConstraint("provider", "provider_message_id", name="uq_outgoing_sms_provider_provider_message_id"),
+    )
+    op.create_index(
+        "ix_outgoing_sms_due_at", "outgoing_sms", ["due_at"], postgresql_where=sa.text("due_at IS NOT NULL")
+    )
+    op.create_table(
+        "delivery_report",
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("provider_message_id", sa.Text, primary_key=True),
+        sa.Column("status", sa.Text, primary_key=True),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("received_at", INSTANT, nullable=False),
+    )
+    op.create_table(
+        "sms_opt_out",
+        sa.Column("phone_index", sa.LargeBinary, primary_key=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+    )
+    op.create_table(
+        "incoming_sms",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("provider", sa.Text, nullable=False),
+        sa.Column("provider_message_id", sa.Text, nullable=False),
+        sa.Column("phone", sa.LargeBinary, nullable=False),
+        sa.Column("phone_index", sa.LargeBinary, nullable=False),
+        sa.Column("text", sa.LargeBinary, nullable=False),
+        sa.Column("outcome", sa.Text),
+        sa.Column("echo_key", sa.Text),
+        sa.Column("reply_id", sa.Uuid, sa.ForeignKey("outgoing_sms.id", name="fk_incoming_sms_reply_id_outgoing_sms")),
+        sa.Column("received_at", INSTANT, nullable=False),
+        sa.UniqueConstraint("provider", "provider_message_id", name="uq_incoming_sms_provider_provider_message_id"),
+    )
+    op.create_index(
+        "ix_incoming_sms_echo_key", "incoming_sms", ["echo_key"], postgresql_where=sa.text("echo_key IS NOT NULL")
+    )
+    op.create_index("ix_incoming_sms_phone_index_received_at", "incoming_sms", ["phone_index", "received_at"])
