@@ -1,0 +1,1 @@
+"""Delivery: who brings the meal, and the proof that it arrived."""
