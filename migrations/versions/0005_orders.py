@@ -170,14 +170,121 @@ def _requests() -> None:
     op.create_index("ix_points_earned_person_id", "points_earned", ["person_id", "earned_at"])
 
 
-DELIVERY_TABLES = ("outgoing_sms", "delivery_report", "sms_opt_out", "incoming_sms")
+DELIVERY_TABLES = (
+    "delivery",
+    "delivery_offer",
+    "delivery_event",
+    "code_miss",
+    "support_case",
+    "outgoing_sms",
+    "delivery_report",
+    "sms_opt_out",
+    "incoming_sms",
+)
 
 
 def _delivery() -> None:
-    _notifications()
+    _deliveries()
+    _messages()
 
 
-def _notifications() -> None:
+def _deliveries() -> None:
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("order_id", sa.Uuid, sa.ForeignKey("customer_order.id"), nullable=False, unique=True),
+        sa.Column("number", sa.SmallInteger, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("driver_id", sa.Uuid, sa.ForeignKey("driver.id")),
+        sa.Column("wave", sa.SmallInteger, nullable=False),
+        sa.Column("due_at", INSTANT),
+        sa.Column("code_nonce", sa.Text),
+        sa.Column("handed_over_at", INSTANT),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.CheckConstraint(
+            "state IN ('WAITING', 'OFFERING', 'ASSIGNED', 'AT_RESTAURANT', 'PICKED_UP', 'AT_DOOR', 'HANDED_OVER',"
+            " 'FAILED', 'RETURNING', 'RETURNED')",
+            name="state",
+        ),
+        sa.CheckConstraint(
+            "driver_id IS NOT NULL OR state NOT IN ('ASSIGNED', 'AT_RESTAURANT', 'PICKED_UP', 'AT_DOOR')",
+            name="somebodys_job",
+        ),
+    )
+    op.create_index("ix_delivery_due_at", "delivery", ["due_at"], postgresql_where=sa.text("due_at IS NOT NULL"))
+    op.create_index(
+        "uq_delivery_number_of_driver",
+        "delivery",
+        ["driver_id", "number"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('ASSIGNED', 'AT_RESTAURANT', 'PICKED_UP', 'AT_DOOR')"),
+    )
+    op.create_table(
+        "delivery_offer",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("delivery_id", sa.Uuid, sa.ForeignKey("delivery.id"), nullable=False),
+        sa.Column("driver_id", sa.Uuid, sa.ForeignKey("driver.id"), nullable=False),
+        sa.Column("wave", sa.SmallInteger, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("score", sa.Integer, nullable=False),
+        sa.Column("inputs", JSONB, nullable=False),
+        sa.Column("offered_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("answered_at", INSTANT),
+        sa.UniqueConstraint("delivery_id", "driver_id", "wave"),
+        sa.CheckConstraint("state IN ('offered', 'accepted', 'returned', 'ignored', 'withdrawn')", name="state"),
+    )
+    op.create_index("ix_delivery_offer_driver_id", "delivery_offer", ["driver_id", "offered_at"])
+    op.create_index(
+        "uq_delivery_offer_accepted",
+        "delivery_offer",
+        ["delivery_id"],
+        unique=True,
+        postgresql_where=sa.text("state = 'accepted'"),
+    )
+    op.create_table(
+        "delivery_event",
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        sa.Column("delivery_id", sa.Uuid, sa.ForeignKey("delivery.id"), nullable=False),
+        sa.Column("from_state", sa.Text, nullable=False),
+        sa.Column("to_state", sa.Text, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("details", JSONB, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+    )
+    op.create_index("ix_delivery_event_delivery_id", "delivery_event", ["delivery_id"])
+    op.create_table(
+        "code_miss",
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        sa.Column("delivery_id", sa.Uuid, sa.ForeignKey("delivery.id"), nullable=False),
+        sa.Column("driver_id", sa.Uuid, sa.ForeignKey("driver.id"), nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("day", sa.Date, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.CheckConstraint("kind IN ('pickup_number', 'delivery_code')", name="kind"),
+    )
+    op.create_index("ix_code_miss_delivery_id", "code_miss", ["delivery_id"])
+    op.create_index("ix_code_miss_driver_id_day", "code_miss", ["driver_id", "day"])
+    op.create_table(
+        "support_case",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("delivery_id", sa.Uuid, sa.ForeignKey("delivery.id")),
+        sa.Column("driver_id", sa.Uuid, sa.ForeignKey("driver.id")),
+        sa.Column("details", JSONB, nullable=False),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("closed_at", INSTANT),
+    )
+    op.create_index(
+        "uq_support_case_open",
+        "support_case",
+        ["kind", "delivery_id"],
+        unique=True,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+
+
+def _messages() -> None:
     op.create_table(
         "outgoing_sms",
         sa.Column("id", sa.Uuid, primary_key=True),
@@ -196,7 +303,7 @@ def _notifications() -> None:
         sa.Column("provider_status", sa.Text),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("sent_at", INSTANT),
-        sa.UniqueConstraint("provider", "provider_message_id", name="uq_outgoing_sms_provider_provider_message_id"),
+        sa.UniqueConstraint("provider", "provider_message_id"),
     )
     op.create_index(
         "ix_outgoing_sms_due_at", "outgoing_sms", ["due_at"], postgresql_where=sa.text("due_at IS NOT NULL")
@@ -224,9 +331,9 @@ def _notifications() -> None:
         sa.Column("text", sa.LargeBinary, nullable=False),
         sa.Column("outcome", sa.Text),
         sa.Column("echo_key", sa.Text),
-        sa.Column("reply_id", sa.Uuid, sa.ForeignKey("outgoing_sms.id", name="fk_incoming_sms_reply_id_outgoing_sms")),
+        sa.Column("reply_id", sa.Uuid, sa.ForeignKey("outgoing_sms.id")),
         sa.Column("received_at", INSTANT, nullable=False),
-        sa.UniqueConstraint("provider", "provider_message_id", name="uq_incoming_sms_provider_provider_message_id"),
+        sa.UniqueConstraint("provider", "provider_message_id"),
     )
     op.create_index(
         "ix_incoming_sms_echo_key", "incoming_sms", ["echo_key"], postgresql_where=sa.text("echo_key IS NOT NULL")
