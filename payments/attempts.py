@@ -1,0 +1,142 @@
+"""Attempts in the database: preparing one, locking one with its payment, moving one along the table of steps."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, insert, select, update
+
+from core.database import Tx
+from core.ids import new_reference
+from core.jobs import enqueue
+from ledger.chart import Account
+from payments.outcomes import Payment
+from payments.states import STEPS, Failure, Kind, PaymentState, State
+from payments.tables import attempt, payment
+
+JOB = "payments.advance"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One try at one provider; see payments.tables for the fields."""
+
+    id: UUID
+    state: State
+    provider: str
+    carrier: str
+    provider_ref: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    deadline: datetime | None
+    next_check_at: datetime | None
+    reads: int
+    in_transit: bool
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is time to send it, to end its lease, or to read it again."""
+        return self.next_check_at is not None and self.next_check_at <= now
+
+
+class Case(msgspec.Struct, frozen=True):
+    """An attempt with its payment, both rows locked by the transaction that loaded them."""
+
+    payment: Payment
+    account: Account
+    attempt: Attempt
+
+
+_ATTEMPT = [attempt.c[name] for name in Attempt.__struct_fields__]
+_CASE = select(payment, *(column.label(f"attempt_{column.name}") for column in _ATTEMPT)).join_from(payment, attempt)
+
+
+async def prepare(
+    tx: Tx,
+    owed: Payment,
+    *,
+    provider: str,
+    at: datetime,
+    deadline: datetime | None,
+    session_ref: str | None = None,
+) -> UUID:
+    """Write the next attempt of a payment, to be sent at `at`, with its job when that is now."""
+    attempt_id = new_reference()
+    await tx.run(
+        insert(attempt).values(
+            id=attempt_id,
+            payment_id=owed.id,
+            kind=owed.kind,
+            provider=provider,
+            carrier=owed.carrier,
+            phone_index=tx.keys.blind_index(owed.phone),
+            amount_xaf=owed.amount_xaf,
+            state=State.PREPARED,
+            session_ref=session_ref,
+            postponed=False,
+            created_at=tx.now,
+            deadline=deadline,
+            next_check_at=at,
+            reads=0,
+            in_transit=False,
+        )
+    )
+    if at <= tx.now:
+        await enqueue(tx, JOB, attempt_id)
+    return attempt_id
+
+
+async def lock(tx: Tx, attempt_id: UUID) -> Case | None:
+    """The attempt and its payment, locked in the house's order (the payment first); None for an unknown id."""
+    row = await tx.first(_CASE.where(attempt.c.id == attempt_id).with_for_update())
+    return None if row is None else _case(tx, row)
+
+
+def _case(tx: Tx, row: Row[Any]) -> Case:
+    fields = {name: getattr(row, f"attempt_{name}") for name in Attempt.__struct_fields__}
+    fields["state"] = State(fields["state"])
+    tried = Attempt(**fields)
+    return Case(
+        payment=read_payment(tx, row, provider=tried.provider),
+        account=msgspec.convert(row.account, Account),
+        attempt=tried,
+    )
+
+
+def read_payment(tx: Tx, row: Row[Any], *, provider: str) -> Payment:
+    """A payment's row as callers see it, its phone decrypted."""
+    return Payment(
+        id=row.id,
+        kind=Kind(row.kind),
+        purpose=row.purpose,
+        reference=row.reference,
+        state=PaymentState(row.state),
+        amount_xaf=row.amount_xaf,
+        phone=tx.keys.decrypt(row.phone),
+        carrier=row.carrier,
+        provider=provider,
+        failure=Failure(row.failure) if row.failure else None,
+    )
+
+
+async def move(tx: Tx, case: Case, to: State, **changes: Any) -> bool:
+    """Take one step of the table; False, and nothing written, when the attempt may not go there any more."""
+    if to not in STEPS[case.attempt.state]:
+        return False
+    await note(tx, case, state=to, **changes)
+    return True
+
+
+async def note(tx: Tx, case: Case, **changes: Any) -> None:
+    """Write fields of an attempt without asking for a step."""
+    await tx.run(update(attempt).where(attempt.c.id == case.attempt.id).values(**changes))
+
+
+async def close(tx: Tx, owed: Payment, to: PaymentState, failure: Failure | None = None) -> Payment:
+    """Give a payment its outcome; the payment as it now stands."""
+    await tx.run(update(payment).where(payment.c.id == owed.id).values(state=to, failure=failure, closed_at=tx.now))
+    return msgspec.structs.replace(owed, state=to, failure=failure)
+
+
+def collect_deadline(tx: Tx) -> datetime:
+    """When a collection that starts now is no longer waited for."""
+    return tx.now + timedelta(seconds=tx.settings.collect_deadline_seconds)

@@ -1,0 +1,1 @@
+"""The providers of mobile money, one file each."""

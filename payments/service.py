@@ -1,0 +1,234 @@
+"""Asking for money: collections from a phone, payouts to one, and refunds of what a phone has paid.
+
+A request writes what is owed and its first attempt in the caller's transaction; a worker talks to the provider
+later. The same key always means the same payment.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core.database import Tx
+from core.effects import KeyReused
+from core.errors import NotFound
+from core.ids import new_id
+from core.jobs import enqueue
+from core.phones import carrier_of
+from ledger.chart import PAYOUT_CLEARING, Account
+from ledger.service import Leg, post
+from payments import attempts
+from payments.errors import AmountOutOfLimits, NotRetryable, PaymentBusy, RefundTooLarge
+from payments.outcomes import Payment
+from payments.routing import route
+from payments.states import LIVE, Kind, PaymentState, State
+from payments.tables import attempt, payment
+
+# A caller who dials again before the prompt went out gets this much longer, once (design: payments 22).
+POSTPONE = timedelta(seconds=20)
+
+
+class _Terms(msgspec.Struct, frozen=True):
+    """What a key stands for: the same key with other terms is refused."""
+
+    kind: Kind
+    purpose: str
+    reference: UUID
+    amount_xaf: int
+    phone: str
+    account: Account
+    returns: UUID | None = None
+
+
+async def request_collection(
+    tx: Tx,
+    *,
+    purpose: str,
+    reference: UUID,
+    amount_xaf: int,
+    phone: str,
+    credit: Account,
+    key: str,
+    session_id: str | None = None,
+) -> Payment:
+    """Ask `phone` (E.164) to pay `amount_xaf`, to be credited to `credit` when it has.
+
+    `session_id` is the aggregator's id of the USSD session that the request was made in: the prompt then waits
+    for the end of that session (`session_ended`), at most `prompt_delay_seconds`. Otherwise it goes out at once.
+    Raises UnsupportedCarrier, AmountOutOfLimits, KeyReused.
+    """
+    owed, fresh = await _owe(tx, key, _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit))
+    if fresh:
+        await _prompt(tx, owed, session_id)
+    return owed
+
+
+async def request_payout(
+    tx: Tx, *, purpose: str, reference: UUID, amount_xaf: int, phone: str, debit: Account, key: str
+) -> Payment:
+    """Send `amount_xaf` from `debit` to `phone`. The money leaves `debit` now and comes back if the payout fails.
+
+    Posts a journal: call it last. Raises UnsupportedCarrier, AmountOutOfLimits, KeyReused, InsufficientFunds.
+    """
+    owed, fresh = await _owe(tx, key, _Terms(Kind.PAYOUT, purpose, reference, amount_xaf, phone, debit))
+    if fresh:
+        await _send_out(tx, owed, debit)
+    return owed
+
+
+async def request_refund(
+    tx: Tx, *, purpose: str, reference: UUID, payment_id: UUID, amount_xaf: int, debit: Account, key: str
+) -> Payment:
+    """Send `amount_xaf` of the collection `payment_id` from `debit` back to the phone that paid it.
+
+    Posts a journal: call it last. Raises RefundTooLarge when more would go back than came in (a trigger says
+    so too), NotFound, AmountOutOfLimits, KeyReused, InsufficientFunds.
+    """
+    collected = await tx.first(select(payment).where(payment.c.id == payment_id).with_for_update())
+    if collected is None or collected.kind != Kind.COLLECT:
+        raise NotFound()
+    if amount_xaf > await _refundable(tx, payment_id, key):
+        raise RefundTooLarge()
+    phone = tx.keys.decrypt(collected.phone)
+    owed, fresh = await _owe(tx, key, _Terms(Kind.REFUND, purpose, reference, amount_xaf, phone, debit, payment_id))
+    if fresh:
+        await _send_out(tx, owed, debit)
+    return owed
+
+
+async def find(tx: Tx, *, reference: UUID) -> Payment | None:
+    """The newest collection or payout made for `reference` (refunds are not looked at)."""
+    newest = payment.c.created_at.desc(), payment.c.id.desc()
+    wanted = payment.c.reference == reference, payment.c.kind != Kind.REFUND
+    row = await tx.first(select(payment).where(*wanted).order_by(*newest).limit(1))
+    return None if row is None else attempts.read_payment(tx, row, provider=await _provider(tx, row.id))
+
+
+async def session_ended(tx: Tx, *, session_ref: str) -> None:
+    """The USSD session `keys.fingerprint("session", session_id)` is over: its prompt may go out now."""
+    waiting = attempt.c.session_ref == session_ref, attempt.c.state == State.PREPARED
+    due_now = update(attempt).where(*waiting).values(next_check_at=tx.now).returning(attempt.c.id)
+    for row in await tx.all(due_now):
+        await enqueue(tx, attempts.JOB, row.id)
+
+
+async def postpone(tx: Tx, *, phone: str) -> None:
+    """A new USSD session began on `phone`: a prompt that still waits for an older one waits 20 s more, once."""
+    await tx.run(
+        update(attempt)
+        .where(
+            attempt.c.phone_index == tx.keys.blind_index(phone),
+            attempt.c.state == State.PREPARED,
+            attempt.c.session_ref.is_not(None),
+            attempt.c.postponed.is_(False),
+        )
+        .values(next_check_at=func.greatest(attempt.c.next_check_at, tx.now) + POSTPONE, postponed=True)
+    )
+
+
+async def retry(tx: Tx, *, payment_id: UUID, session_id: str | None = None) -> Payment:
+    """The customer asks for another prompt, knowing that an older one may still be live.
+
+    Their consent releases a quarantined attempt; if both are approved, the second goes back by itself. Only an
+    EXPIRED or FAILED collection may be tried again. Raises NotRetryable, PaymentBusy, NotFound.
+    """
+    owed = await _lock(tx, payment_id)
+    if owed.kind is not Kind.COLLECT or owed.state not in (PaymentState.EXPIRED, PaymentState.FAILED):
+        raise NotRetryable()
+    live = attempt.c.payment_id == payment_id, attempt.c.state.in_(LIVE), attempt.c.released_at.is_(None)
+    await tx.run(update(attempt).where(*live).values(released_at=tx.now))
+    reopened = {"state": PaymentState.OPEN, "failure": None, "closed_at": None}
+    await tx.run(update(payment).where(payment.c.id == payment_id).values(**reopened))
+    await _prompt(tx, owed, session_id)
+    return msgspec.structs.replace(owed, state=PaymentState.OPEN, failure=None)
+
+
+async def cancel(tx: Tx, *, payment_id: UUID) -> None:
+    """Nobody wants this collection any more: what is not sent never goes out, what still arrives goes back.
+
+    Raises PaymentBusy instead of waiting, since the caller holds its own rows and a worker may want those.
+    """
+    owed = await _lock(tx, payment_id)
+    if owed.state is not PaymentState.OPEN:
+        return
+    unsent = attempt.c.payment_id == payment_id, attempt.c.state == State.PREPARED
+    dead = {"state": State.DEAD, "evidence": "CANCELLED", "next_check_at": None}
+    await tx.run(update(attempt).where(*unsent).values(**dead))
+    await attempts.close(tx, owed, PaymentState.CANCELLED)
+
+
+async def _owe(tx: Tx, key: str, terms: _Terms) -> tuple[Payment, bool]:
+    """The payment of `key`, and whether it was made just now."""
+    carrier = carrier_of(terms.phone, tx.settings.carrier_prefixes)
+    provider = route(carrier).name
+    least, most = tx.settings.attempt_minimum_xaf, tx.settings.attempt_maximum_xaf
+    if not least <= terms.amount_xaf <= most:
+        raise AmountOutOfLimits(minimum_xaf=least, maximum_xaf=most)
+    fixed = {
+        "kind": terms.kind,
+        "purpose": terms.purpose,
+        "reference": terms.reference,
+        "amount_xaf": terms.amount_xaf,
+        "phone_index": tx.keys.blind_index(terms.phone),
+        "account": msgspec.to_builtins(terms.account),
+        "returns": terms.returns,
+    }
+    rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
+    fresh = insert(payment).values(id=new_id(), key=key, **fixed, **rest).on_conflict_do_nothing()
+    row = await tx.first(fresh.returning(payment))
+    if row is not None:
+        return attempts.read_payment(tx, row, provider=provider), True
+    row = await tx.one(select(payment).where(payment.c.key == key))
+    if any(getattr(row, name) != value for name, value in fixed.items()):
+        raise KeyReused()
+    return attempts.read_payment(tx, row, provider=await _provider(tx, row.id)), False
+
+
+async def _prompt(tx: Tx, owed: Payment, session_id: str | None) -> None:
+    """Prepare the attempt of a collection: now, or after the USSD session it was asked for in."""
+    wait = timedelta(seconds=tx.settings.prompt_delay_seconds if session_id else 0)
+    await attempts.prepare(
+        tx,
+        owed,
+        provider=owed.provider,
+        at=tx.now + wait,
+        deadline=attempts.collect_deadline(tx),
+        session_ref=tx.keys.fingerprint("session", session_id) if session_id else None,
+    )
+
+
+async def _send_out(tx: Tx, owed: Payment, debit: Account) -> None:
+    """Prepare the attempt of a payout or refund and set its money aside."""
+    await attempts.prepare(tx, owed, provider=owed.provider, at=tx.now, deadline=None)
+    await post(
+        tx,
+        key=f"payment:{owed.id}:set_aside",
+        kind=f"{owed.kind}_set_aside",
+        legs=[Leg(debit=debit, credit=PAYOUT_CLEARING, amount=owed.amount_xaf)],
+        metadata={"payment": str(owed.id), "purpose": owed.purpose},
+    )
+
+
+async def _refundable(tx: Tx, payment_id: UUID, key: str) -> int:
+    """What may still go back of a collection, its refund under `key` not counted."""
+    came = func.coalesce(func.sum(attempt.c.received_xaf), 0)
+    went = func.coalesce(func.sum(payment.c.amount_xaf), 0)
+    received = await tx.value(select(came).where(attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None)))
+    others = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, payment.c.key != key
+    return int(received - await tx.value(select(went).where(*others)))
+
+
+async def _lock(tx: Tx, payment_id: UUID) -> Payment:
+    """The payment, locked. Raises PaymentBusy while a worker has it, NotFound."""
+    row = await tx.first(select(payment).where(payment.c.id == payment_id).with_for_update(skip_locked=True))
+    if row is not None:
+        return attempts.read_payment(tx, row, provider=await _provider(tx, payment_id))
+    raise PaymentBusy() if await tx.value(select(payment.c.id).where(payment.c.id == payment_id)) else NotFound()
+
+
+async def _provider(tx: Tx, payment_id: UUID) -> str:
+    """The provider of a payment's newest attempt."""
+    newest = select(attempt.c.provider).where(attempt.c.payment_id == payment_id).order_by(attempt.c.created_at.desc())
+    return str(await tx.value(newest.limit(1)))
