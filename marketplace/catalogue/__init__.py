@@ -1,0 +1,1 @@
+"""The catalogue: restaurants, their dishes and the phones that answer for them."""

@@ -1,0 +1,1 @@
+"""People: callers, drivers and staff, their PINs, passwords and logins."""
