@@ -17,6 +17,17 @@ from gateway.schema import migrate, newest
 TEST_KEY = b"a key for tests, thirty-two bytes"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The controller of a parallel run starts the one server that its workers share."""
+    parallel = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if parallel and not os.environ.get("TEST_DATABASE_URL"):
+        from tests.support.postgres import shared_server
+
+        server = shared_server()
+        os.environ["TEST_DATABASE_URL"] = server.__enter__()
+        config.add_cleanup(lambda: server.__exit__(None, None, None))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -33,6 +44,20 @@ def server_url() -> Iterator[str]:
 
     with shared_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis. Without one the test is skipped and says why, unless REQUIRE_ALL is set, as .ci/run does."""
+    from tests.support.redis import RedisMissing, running_redis
+
+    try:
+        with running_redis() as url:
+            yield url
+    except RedisMissing as problem:
+        if os.environ.get("REQUIRE_ALL"):
+            raise
+        pytest.skip(str(problem))
 
 
 def _named(url: str, name: str) -> str:

@@ -1,0 +1,50 @@
+"""The PostgreSQL of a test run: one embedded server for all its processes, gone after it even if it is killed."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.embedded import NO_SYNC, DirectoryLock, EmbeddedServer
+
+
+@contextmanager
+def shared_server() -> Iterator[str]:
+    """The URL of a server that may forget everything in a crash; use from the main thread."""
+    runs = Path(tempfile.gettempdir()) / f"mboa-tests-{os.geteuid()}"
+    runs.mkdir(mode=0o700, exist_ok=True)
+    server = _fresh(runs)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.close()
+        remove(server.directory)
+
+
+def remove(directory: Path) -> None:
+    """Delete an embedded server's files, also those that a service user keeps elsewhere."""
+    data = directory / "postgres" / "data"
+    if data.is_symlink():
+        shutil.rmtree(data.readlink().parent, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _fresh(runs: Path) -> EmbeddedServer:
+    """A server of our own in `runs`, after clearing away what killed runs left there."""
+    with DirectoryLock(runs) as lock:
+        while not lock.take():
+            time.sleep(0.02)
+        for directory in runs.iterdir():
+            left = EmbeddedServer(directory)
+            if left.own():
+                remove(directory)
+            left.close()
+        server = EmbeddedServer(
+            Path(tempfile.mkdtemp(dir=runs)), options=(*NO_SYNC, "max_connections=300", "shared_buffers=128MB")
+        )
+        server.own()
+    return server
