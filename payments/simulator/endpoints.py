@@ -1,0 +1,121 @@
+"""The doors for people and tests, under /simulator: phones, prompts, messages, faults, and a look inside."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Router, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from core.phones import parse_phone
+from payments.simulator import africastalking, callbacks, campay, faults, handsets
+from payments.simulator.faults import Misbehaviour
+from payments.simulator.handsets import Prompt, Subscriber
+from payments.simulator.networks import Networks
+
+
+class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient": "to"}):
+    """A text that a subscriber sends; the `id` of an earlier one sends that one again."""
+
+    sender: str
+    recipient: str
+    text: Annotated[str, msgspec.Meta(max_length=918)]  # six parts
+    id: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What to change of a subscriber; the rest stays."""
+
+    balance_xaf: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    sms_code: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.sms_code is not None and self.sms_code not in africastalking.STATUS:
+            raise ValueError(f"sms_code is one of {', '.join(map(str, africastalking.STATUS))}")
+
+
+@get("/sms")
+async def inbox(to: FromQuery[str], networks: NamedDependency[Networks]) -> list[dict[str, str]]:
+    """The messages a handset received, newest first. `to` takes digits only."""
+    return africastalking.inbox(networks, parse_phone(to))
+
+
+@post("/sms")
+async def send_sms(data: JSONBody[Message], networks: NamedDependency[Networks]) -> dict[str, str]:
+    """A subscriber sends a text."""
+    with networks.store.block():
+        sent = africastalking.receive(
+            networks, sender=parse_phone(data.sender), recipient=data.recipient, text=data.text, message_id=data.id
+        )
+    return {"id": sent}
+
+
+@get("/prompts/{msisdn:str}")
+async def prompts(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> list[Prompt]:
+    """The payment prompts that wait on a handset, oldest first."""
+    return handsets.prompts(networks, parse_phone(msisdn))
+
+
+@post("/prompts/{msisdn:str}/approve", status_code=200)
+async def approve(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> dict[str, Any]:
+    """The subscriber types the PIN on the oldest prompt."""
+    return _answer(networks, msisdn, approve=True)
+
+
+@post("/prompts/{msisdn:str}/reject", status_code=200)
+async def reject(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> dict[str, Any]:
+    """The subscriber declines the oldest prompt."""
+    return _answer(networks, msisdn, approve=False)
+
+
+def _answer(networks: Networks, msisdn: str, *, approve: bool) -> dict[str, Any]:
+    with networks.store.block():
+        prompt, failure = handsets.answer(networks, parse_phone(msisdn), approve=approve)
+        campay.settle(networks, prompt.id, failure)
+    shown: dict[str, Any] = msgspec.to_builtins(prompt)
+    return shown | {"reason": failure}
+
+
+@get("/subscribers/{msisdn:str}")
+async def subscriber(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> Subscriber:
+    """Who holds a number, and with how much money."""
+    return handsets.subscriber(networks, parse_phone(msisdn))
+
+
+@put("/subscribers/{msisdn:str}")
+async def change_subscriber(
+    msisdn: FromPath[str], data: JSONBody[Change], networks: NamedDependency[Networks]
+) -> Subscriber:
+    """Make a subscriber poor, rich, or hard to reach."""
+    return handsets.change(networks, parse_phone(msisdn), balance_xaf=data.balance_xaf, sms_code=data.sms_code)
+
+
+@get("/faults")
+async def get_faults(networks: NamedDependency[Networks]) -> Misbehaviour:
+    """What is going to go wrong."""
+    return faults.current(networks)
+
+
+@put("/faults")
+async def put_faults(data: JSONBody[Misbehaviour], networks: NamedDependency[Networks]) -> Misbehaviour:
+    """Replace what is going to go wrong."""
+    faults.replace(networks, data)
+    return faults.current(networks)
+
+
+@get("/state")
+async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
+    """Counts that let a test prove what did and did not happen."""
+    return {
+        "campay": campay.counts(networks),
+        "sms": africastalking.counts(networks),
+        "callbacks": callbacks.counts(networks),
+    }
+
+
+router = Router(
+    "/simulator",
+    route_handlers=[
+        inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber, get_faults, put_faults, state,
+    ],
+)  # fmt: skip

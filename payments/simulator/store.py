@@ -1,0 +1,137 @@
+"""The simulator's own memory: one SQLite file that survives restarts.
+
+Every call takes microseconds on a local file (WAL, one connection, one process), so it runs on the event
+loop itself; and because no `await` stands between two statements of a block, blocks never interleave.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS subscriber (
+    phone TEXT PRIMARY KEY,                 -- E.164
+    name TEXT NOT NULL,
+    balance_xaf INTEGER NOT NULL CHECK (balance_xaf >= 0),
+    sms_code INTEGER NOT NULL DEFAULT 101   -- what Africa's Talking answers for this recipient
+) STRICT;
+CREATE TABLE IF NOT EXISTS prompt (
+    id TEXT PRIMARY KEY,
+    phone TEXT NOT NULL,
+    amount_xaf INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    state TEXT NOT NULL,                    -- waiting | approved | rejected | expired | failed
+    created_at REAL NOT NULL,
+    expires_at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS prompt_phone ON prompt (phone, state);
+CREATE TABLE IF NOT EXISTS campay_token (token TEXT PRIMARY KEY, expires_at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS campay_float (carrier TEXT PRIMARY KEY, balance_xaf INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS campay_transaction (
+    number INTEGER PRIMARY KEY,
+    reference TEXT NOT NULL UNIQUE,
+    endpoint TEXT NOT NULL,                 -- collect | withdraw
+    phone TEXT NOT NULL,
+    carrier TEXT NOT NULL,
+    amount_xaf INTEGER NOT NULL,
+    fee_xaf INTEGER NOT NULL,
+    status TEXT NOT NULL,                   -- PENDING | SUCCESSFUL | FAILED
+    reason TEXT,
+    description TEXT NOT NULL,
+    external_reference TEXT,
+    external_user TEXT,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS sms (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    direction TEXT NOT NULL,                -- in: to the product | out: to a subscriber
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    text TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS sms_recipient ON sms (recipient, number);
+CREATE TABLE IF NOT EXISTS ussd_session (
+    id TEXT PRIMARY KEY,
+    phone TEXT NOT NULL,
+    inputs TEXT NOT NULL,                   -- JSON list: what was dialled after the code, then every input
+    hops TEXT NOT NULL,                     -- JSON list of the labels that came in at-ussd-hop-metadata
+    answer TEXT NOT NULL,                   -- the product's last answer, as it came
+    open INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    touched_at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS ussd_session_phone ON ussd_session (phone, open);
+CREATE TABLE IF NOT EXISTS callback (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,                     -- who calls: campay.callback, africastalking.incoming ...
+    path TEXT NOT NULL,
+    encoding TEXT NOT NULL,                 -- get | post-json | post-form
+    fields TEXT NOT NULL,                   -- JSON object
+    tries_left INTEGER NOT NULL,
+    retry_seconds REAL NOT NULL,
+    due_at REAL NOT NULL,
+    state TEXT NOT NULL                     -- waiting | delivered | given_up
+) STRICT;
+CREATE INDEX IF NOT EXISTS callback_due ON callback (state, due_at);
+CREATE TABLE IF NOT EXISTS fault (
+    number INTEGER PRIMARY KEY,
+    call TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    left INTEGER NOT NULL,
+    seconds REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS switch (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL) STRICT;
+"""
+
+
+class Store:
+    """The one connection to the file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Litestar may start the application in another thread than the one that made it.
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing
+        self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """All statements inside, or none of them. Holds no `await`. Blocks do not nest."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Execute a write; the number of rows it touched."""
+        return self._connection.execute(sql, values).rowcount
+
+    def insert(self, table: str, **values: Any) -> int:
+        """Insert one row; its row number."""
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - names are ours
+        return self._connection.execute(statement, tuple(values.values())).lastrowid or 0
+
+    def first(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.first(sql, *values)
+        return row[0] if row is not None else None
+
+    def close(self) -> None:
+        self._connection.close()
