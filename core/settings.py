@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     driver_per_km_xaf: Positive = 100
     tax_bp: int = 0  # D26
     point_per_xaf: Positive = 100  # D11
+    # name, points earned in 12 months, percent of the points that an order earns
+    tiers: tuple[tuple[str, int, int], ...] = (("gold", 2000, 150), ("silver", 500, 125), ("bronze", 0, 100))
 
     # life times and limits
     cart_minutes: Positive = 30  # D2
@@ -96,10 +98,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delivery_code_attempts: Positive = 5  # D15
     driver_code_misses_per_day: Positive = 20
     restaurant_reminder_minutes: Positive = 3  # D16
+    restaurant_second_phone_minutes: Positive = 5
     restaurant_refuse_minutes: Positive = 8
+    restaurant_busy_minutes: Positive = 30  # after an order it did not answer
+    restaurant_misses_to_pause: Positive = 3  # in a day; then until they say OUVERT
     driver_offer_seconds: Positive = 75  # D17
     driver_silence_minutes: Positive = 120
-    auto_release_hours: Positive = 24  # D19
+    handover_reminder_minutes: Positive = 30  # D19
+    auto_release_hours: Positive = 24
+    order_close_hours: Positive = 24  # after delivery
+    ride_base_minutes: Positive = 10  # what the expected time of arrival adds to the preparation
+    ride_minutes_per_km: Positive = 3
     rate_general: str = "100/15minutes"  # D20
     rate_auth: str = "5/15minutes"
     rate_payments: str = "3/5minutes"
