@@ -1,0 +1,1 @@
+"""What a caller sees: the conversation engine, and the journeys it runs."""

@@ -1,0 +1,47 @@
+"""The dial table: what is dialled after the code, as answers by question id.
+
+    *code*1#           repeat the last order       *code*45#         restaurant 45
+    *code*3*4821#      track order 4821            *code*45*12*2#    dish 12 of restaurant 45, twice
+
+One digit is the function of the same digit at home; two digits and more are a restaurant's number, which can
+be printed on a wall. What fits no row is walked as typed answers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.database import Tx
+from core.errors import NotFound
+from marketplace.catalogue import queries as catalogue
+from menus_ussd.journeys.home import DIGITS
+from menus_ussd.journeys.order import option_of
+
+FUNCTIONS = {digit: name for name, digit in DIGITS.items()}
+
+
+async def presets(tx: Tx, parts: Sequence[str]) -> dict[str, Any] | None:
+    """The answers that `parts` stand for, or None to walk them as typed."""
+    match list(parts):
+        case [digit] if digit in FUNCTIONS:
+            return {"home": FUNCTIONS[digit]}
+        case ["3", number]:
+            return {"home": "track", "track.number": number}
+        case [number, *rest] if len(number) >= 2 and number.isdigit() and len(rest) <= 2:
+            return await _restaurant(tx, int(number), rest)
+    return None
+
+
+async def _restaurant(tx: Tx, number: int, rest: Sequence[str]) -> dict[str, Any] | None:
+    """A restaurant's number, perhaps with a dish and how many of it; as far as the numbers are known."""
+    try:
+        restaurant = await catalogue.restaurant_by_number(tx, number=number)
+    except NotFound:
+        return {"home": "order"}
+    answers: dict[str, Any] = {"home": "order", "order.restaurant": option_of(restaurant).value}
+    if rest and rest[0].isdigit():
+        quantity = int(rest[1]) if len(rest) > 1 and rest[1].isdigit() and 1 <= int(rest[1]) <= 20 else 1
+        dishes = await catalogue.dishes(tx, restaurant_id=restaurant.id)
+        chosen = [str(dish.id) for dish in dishes if dish.number == int(rest[0])]
+        if chosen:
+            answers["order.dishes"] = [[chosen[0], quantity]]
+    return answers

@@ -1,0 +1,30 @@
+"""Language, PIN and help."""
+
+from core.texts import LANGUAGES
+from marketplace.people import service as people
+from menus_ussd.call import Call, End, Restart
+from menus_ussd.journeys.pins import change_pin
+from menus_ussd.questions import Option
+
+LANGUAGE_NAMES = {"fr": "Français", "en": "English"}
+
+
+async def choose_language(call: Call) -> None:
+    """Ask once, remember, and begin again in that language."""
+    language = await call.confirm("language", [Option(LANGUAGE_NAMES[code], code) for code in LANGUAGES])
+    await call.once("language.set", people.choose_language, person_id=call.person_id, language=language)
+    call.session.language = language
+    raise Restart
+
+
+async def more(call: Call) -> End:
+    """What is seldom needed."""
+    topics = [Option(call.say(f"ussd.more.{topic}"), topic) for topic in ("language", "pin", "help")]
+    topic = await call.choose("more", topics)
+    if topic == "language":
+        await choose_language(call)
+    if topic == "pin":
+        await change_pin(call)
+        return End("ussd.pin.done")
+    settings = call.database.settings
+    return End("ussd.help", {"service_code": settings.service_code, "short_code": settings.short_code})

@@ -1,0 +1,195 @@
+"""Ordering a meal: restaurant, dishes, place, confirmation. Six screens the first time, home included."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from marketplace.ordering.carts import Cart, Line
+from msgspec import Struct
+
+from core.database import Tx
+from core.errors import GatewayError
+from core.gsm import fold, shorten
+from core.money import format_xaf
+from core.phones import carrier_of, parse_phone
+from marketplace.catalogue import queries as catalogue
+from marketplace.ordering import carts
+from marketplace.ordering import service as ordering
+from marketplace.wallets import service as wallets
+from menus_ussd.call import Call, End
+from menus_ussd.journeys.pins import enter_pin
+from menus_ussd.journeys.places import choose_place
+from menus_ussd.questions import Name, Option
+from payments.errors import UnsupportedCarrier
+
+
+class Chosen(Struct, frozen=True):
+    """What the conversation needs to remember of a restaurant."""
+
+    id: UUID
+    zone_id: int
+    name: str
+
+
+async def order(call: Call) -> End:
+    """From the list of restaurants to the confirmation."""
+    restaurant = await call.choose("order.restaurant", _restaurants, of=Chosen)
+    lines = await _dishes(call, restaurant.id, restaurant.name)
+    cart = await call.draft(
+        "order.cart",
+        carts.save,
+        person_id=call.person_id,
+        restaurant_id=restaurant.id,
+        lines=lines,
+        place=None,
+        channel="ussd",
+        of=Cart,
+    )
+    return await finish(call, cart)
+
+
+async def repeat(call: Call) -> End:
+    """The last order once more, up to the confirmation."""
+    cart = await call.draft("order.again", carts.repeat_last, person_id=call.person_id, channel="ussd", of=Cart)
+    return await finish(call, cart)
+
+
+async def finish(call: Call, cart: Cart) -> End:
+    """From a cart to the order: the place if it is missing, then the confirmation."""
+    if cart.place is None:
+        place = await choose_place(call, cart.zone_id)
+        cart = await call.draft(
+            "order.cart",
+            carts.save,
+            person_id=call.person_id,
+            restaurant_id=cart.restaurant_id,
+            lines=cart.lines,
+            place=place,
+            cart_id=cart.cart_id,
+            channel="ussd",
+            of=Cart,
+        )
+    payer = await _payer(call)
+    while True:
+        choice = await _confirm(call, cart)
+        if choice == "add":
+            more = await _dishes(call, cart.restaurant_id, cart.restaurant_name)
+            cart = await _save_again(call, cart, merged(cart.lines, more))
+            continue
+        if choice == "wallet":
+            await enter_pin(call)
+        try:
+            return await _place(call, cart, choice, payer)
+        except GatewayError as refusal:
+            if refusal.code != "price_changed":
+                raise
+            cart = await _save_again(call, cart, cart.lines)
+
+
+async def _confirm(call: Call, cart: Cart) -> str:
+    """Items, fee and total, and how to pay; the wallet is offered when it holds enough."""
+    quote = cart.quote
+    assert quote is not None, "a cart with a place has a quote"
+    balance = await call.look("order.balance", wallets.balance, person_id=call.person_id, of=int)
+    options = [Option(call.say("ussd.option.mobile_money"), "mobile_money", digit="1")]
+    if balance >= quote.total_xaf:
+        options.append(Option(call.say("ussd.option.wallet", balance=format_xaf(balance)), "wallet", digit="2"))
+    options.append(Option(call.say("ussd.option.add_dish"), "add", digit="3"))
+
+    def items(limit: int) -> str:
+        return ", ".join(f"{line.quantity} {shorten(fold(line.name), limit)}" for line in quote.lines)
+
+    choice: str = await call.confirm(
+        "order.confirm",
+        options,
+        items=items,
+        place=Name(quote.place_label),
+        fee=format_xaf(quote.delivery_xaf),
+        total=format_xaf(quote.total_xaf),
+    )
+    return choice
+
+
+async def _place(call: Call, cart: Cart, pay_with: str, payer: str) -> End:
+    assert cart.quote is not None
+    placed = await call.once(
+        "order.place",
+        ordering.place,
+        person_id=call.person_id,
+        cart_id=cart.cart_id,
+        cart_version=cart.version,
+        total_xaf=cart.quote.total_xaf,
+        pay_with=pay_with,
+        payer_phone=payer,
+        channel="ussd",
+        session_id=call.session_ref,
+        of=ordering.Order,
+    )
+    if pay_with == "wallet":
+        return End("ussd.order.paid", {"number": placed.number, "total": format_xaf(placed.total_xaf)})
+    return End("ussd.order.sent", {"number": placed.number, "total": format_xaf(placed.total_xaf)})
+
+
+async def _save_again(call: Call, cart: Cart, lines: Sequence[Line]) -> Cart:
+    """The same cart with other dishes, or at today's prices."""
+    saved: Cart = await call.draft(
+        "order.cart",
+        carts.save,
+        person_id=call.person_id,
+        restaurant_id=cart.restaurant_id,
+        lines=lines,
+        place=cart.place,
+        cart_id=cart.cart_id,
+        channel="ussd",
+        of=Cart,
+    )
+    return saved
+
+
+async def _dishes(call: Call, restaurant_id: UUID, restaurant_name: str) -> list[Line]:
+    chosen = await call.basket("order.dishes", _menu, restaurant_id, restaurant=Name(restaurant_name))
+    return [Line(UUID(dish_id), quantity) for dish_id, quantity in chosen]
+
+
+async def _payer(call: Call) -> str:
+    """The number that pays: the caller's own if its carrier has a rail, else one more page."""
+    if has_rail(call.phone):
+        return call.phone
+    sealed = await call.ask("order.payer", lambda typed: call.database.keys.encrypt(payable(typed)).hex())
+    return call.database.keys.decrypt(bytes.fromhex(sealed))
+
+
+def has_rail(phone: str) -> bool:
+    """Whether mobile money can be asked of this number."""
+    return carrier_of(phone) in ("mtn", "orange")
+
+
+def payable(typed: str) -> str:
+    """A number that can pay. Raises InvalidPhone or UnsupportedCarrier."""
+    phone = parse_phone(typed)
+    if not has_rail(phone):
+        raise UnsupportedCarrier()
+    return phone
+
+
+def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
+    """Both lists as one, a dish that is in both with its quantities added."""
+    quantities = {line.dish_id: line.quantity for line in lines}
+    for line in more:
+        quantities[line.dish_id] = quantities.get(line.dish_id, 0) + line.quantity
+    return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
+
+
+async def _restaurants(tx: Tx) -> list[Option]:
+    found = await catalogue.restaurants(tx)
+    return [option_of(restaurant) for restaurant in found if restaurant.state == "open"]
+
+
+def option_of(restaurant: catalogue.Restaurant) -> Option:
+    """A restaurant as a line of a menu."""
+    value = {"id": str(restaurant.id), "zone_id": restaurant.zone_id, "name": restaurant.name}
+    return Option(Name(f"{restaurant.name}, {restaurant.quarter_name}"), value)
+
+
+async def _menu(tx: Tx, restaurant_id: UUID) -> list[Option]:
+    dishes = await catalogue.dishes(tx, restaurant_id=restaurant_id)
+    return [Option(Name(dish.name), str(dish.id), suffix=f" {format_xaf(dish.price_xaf)}") for dish in dishes]

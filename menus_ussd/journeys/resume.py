@@ -1,0 +1,35 @@
+"""Nothing is lost when a session drops: the caller goes on where they were, or starts anew."""
+
+from marketplace.ordering import carts
+from menus_ussd.call import Call, End, Restart
+from menus_ussd.journeys import order
+from menus_ussd.questions import Name, Option
+
+
+async def offer(call: Call) -> End | None:
+    """What is unfinished, first the talk itself, else a cart that outlived it; None when there is nothing."""
+    if call.session.prior:
+        unfinished = call.session.prior
+        if await call.choose("resume", _choices(call)) == "go_on":
+            raise Restart(unfinished)
+        await _discard(call)
+    if call.session.skips_cart:
+        return None
+    cart = await call.look("cart", carts.open_cart, person_id=call.person_id, of=carts.Cart | None)
+    # An ordered cart is offered only when nobody knows whether its last page arrived: confirming it again
+    # gives the same order.
+    if cart is None or (cart.order_id and call.session.remembered):
+        return None
+    if await call.choose("cart", _choices(call), restaurant=Name(cart.restaurant_name)) == "go_on":
+        return await order.finish(call, cart)
+    await _discard(call)
+    return None
+
+
+async def _discard(call: Call) -> None:
+    await call.once("cart.discard", carts.discard, person_id=call.person_id)
+    raise Restart
+
+
+def _choices(call: Call) -> list[Option]:
+    return [Option(call.say("ussd.option.go_on"), "go_on"), Option(call.say("ussd.option.anew"), "anew")]

@@ -1,0 +1,57 @@
+"""Where the meal is, and the code that the driver needs."""
+
+from typing import Any
+
+from marketplace.ordering.service import Order
+
+from core.errors import NotFound
+from core.money import format_xaf
+from marketplace.ordering import service as ordering
+from menus_ussd.call import Call, End
+from menus_ussd.questions import Name, Option
+
+# What the caller may do in each state, beside looking.
+ACTIONS = {
+    "AWAITING_PAYMENT": ("cancel",),
+    "PAID": ("cancel",),
+    "OFFERED": ("cancel",),
+    "PICKED_UP": ("received",),
+}
+
+
+async def track(call: Call) -> End:
+    """The caller's live orders: one is shown at once, several are a list."""
+    live = await call.look("track.live", ordering.live_orders, person_id=call.person_id, of=list[Order])
+    wanted = call.session.presets.pop("track.number", None)
+    order = next((order for order in live if str(order.number) == wanted), live[0] if len(live) == 1 else None)
+    if order is None and live:
+        options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in live]
+        chosen = await call.choose("track.which", options)
+        order = next(order for order in live if str(order.id) == chosen)
+    return await _show(call, order) if order else await _nothing(call)
+
+
+async def _show(call: Call, order: Order) -> End:
+    """One order with what can be done about it."""
+    options = [Option(call.say(f"ussd.option.{action}"), action) for action in ACTIONS.get(order.state, ())]
+    facts: dict[str, Any] = {
+        "number": order.number,
+        "restaurant": Name(order.restaurant_name),
+        "state": call.say(f"ussd.state.{order.state.lower()}"),
+        "total": format_xaf(order.total_xaf),
+    }
+    if order.delivery_code:
+        action = await call.choose("track.code", options, code=order.delivery_code, **facts)
+    else:
+        action = await call.choose("track.order", options, **facts)
+    if not await call.confirm(f"track.{action}", [Option(call.say("ussd.option.yes"), True)], number=order.number):
+        raise NotFound()
+    effect = ordering.cancel if action == "cancel" else ordering.confirm_received
+    await call.once(f"track.{action}.done", effect, order_id=order.id, person_id=call.person_id)
+    return End(f"ussd.track.{action}.done", {"number": order.number})
+
+
+async def _nothing(call: Call) -> End:
+    """No order on its way: the way out is the way to a meal."""
+    await call.choose("track.none", [])
+    raise AssertionError("a menu without lines has no answer")

@@ -1,0 +1,139 @@
+"""Composes pages that fit the network's budget, in septets after folding (contracts/gsm.md).
+
+Names are shortened before a list is split; a split keeps whole lines and repeats the navigation line.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from core import gsm, sealed
+from core.texts import say
+from menus_ussd.questions import Name, Option, Question
+from menus_ussd.session import Page, Shown
+
+# Septets that names are shortened to until everything fits on one page; 16 is still recognised by people.
+NAME_WIDTHS = (60, 40, 30, 24, 20, 16)
+SPLIT_NAME_WIDTH = 30
+BASKET_LINES = 7  # a page of dishes numbers 1-7, so that every digit string has one meaning
+
+
+class Line(Struct, frozen=True):
+    """A line of a page; with a `key` it is an option and stands for `value`."""
+
+    text: str
+    key: str | None = None
+    value: Any = None
+
+
+def width(text: str) -> int:
+    """Septets of a folded text, sealed codes counted as their digits."""
+    return gsm.septets(sealed.measurable(text))
+
+
+def closing(language: str, key: str, budget: int, **params: object) -> str:
+    """The text of a last page, its names shortened as far as needed; cut at the budget if even that fails."""
+    for limit in NAME_WIDTHS:
+        text = _text(language, key, params, limit)
+        if width(text) <= budget:
+            return text
+    return gsm.shorten(text, budget)
+
+
+def compose(language: str, question: Question, options: Sequence[Option], *, can_go_back: bool, budget: int) -> Shown:
+    """All pages of a question."""
+    back = gsm.fold(say(language, "ussd.nav.back"))
+    if not question.restarts_numbers or len(options) <= BASKET_LINES:
+        for limit in NAME_WIDTHS:
+            page = _page(_lines(language, question, options, limit), back if can_go_back else "")
+            if width(page.text) <= budget:
+                return Shown(question.id, [page])
+    lines = _lines(language, question, options, SPLIT_NAME_WIDTH)
+    more = gsm.fold(say(language, "ussd.nav.more"))
+    room = budget - width(f"\n{back} {more}")
+    sheets = list(_split(_broken(lines, room), room, restart=question.restarts_numbers))
+    return Shown(
+        question.id,
+        [
+            _page(sheet, " ".join(_navigation(back, more, number, len(sheets), can_go_back)))
+            for number, sheet in enumerate(sheets)
+        ],
+    )
+
+
+def with_notice(page: Page, notice: str, budget: int) -> str:
+    """The page with a line on top that says what was wrong; the page's heading, or the notice's end, gives way."""
+    notice = gsm.fold(notice)
+    whole = f"{notice}\n{page.text}"
+    if width(whole) <= budget:
+        return whole
+    if page.options:
+        lines = page.text.split("\n")
+        first = next(i for i, line in enumerate(lines) if line.startswith(f"{page.options[0][0]} "))
+        page = Page("\n".join(lines[first:]), page.options)
+    room = budget - width(page.text) - 1
+    return f"{gsm.shorten(notice, room)}\n{page.text}" if room > 0 else page.text
+
+
+def _navigation(back: str, more: str, number: int, pages: int, can_go_back: bool) -> Iterator[str]:
+    """Page 2 can always go back, even where the first page cannot."""
+    if can_go_back or number > 0:
+        yield back
+    if number < pages - 1:
+        yield more
+
+
+def _page(lines: Iterable[Line], navigation: str) -> Page:
+    lines = list(lines)
+    texts = [line.text if line.key is None else f"{line.key} {line.text}" for line in lines]
+    options = [(line.key, line.value) for line in lines if line.key is not None]
+    return Page("\n".join([*texts, navigation] if navigation else texts), options)
+
+
+def _lines(language: str, question: Question, options: Sequence[Option], limit: int) -> list[Line]:
+    """Every line of the question, folded, with names cut to `limit` septets."""
+    head = _text(language, f"ussd.{question.text_id}", question.params, limit)
+    lines = [Line(text) for text in head.split("\n")]
+    for number, option in enumerate(options, 1):
+        label = gsm.fold(_fitted(option.label, limit) + option.suffix)
+        lines.append(Line(label, option.digit or str(number), option.value))
+    return lines
+
+
+def _text(language: str, key: str, params: dict[str, object], limit: int) -> str:
+    """A catalogue text with its names cut to `limit` septets."""
+    return gsm.fold(say(language, key, **{name: _fitted(value, limit) for name, value in params.items()}))
+
+
+def _fitted(value: Any, limit: int) -> Any:
+    """A parameter or label, its names cut to `limit` septets."""
+    if isinstance(value, Name):
+        return gsm.shorten(gsm.fold(value), limit)
+    return value(limit) if callable(value) else value
+
+
+def _split(lines: Iterable[Line], room: int, *, restart: bool) -> Iterator[list[Line]]:
+    """Whole lines over as many sheets as it takes; with `restart` the keys of each sheet begin at 1 again."""
+    sheet: list[Line] = []
+    for line in lines:
+        keyed = sum(1 for other in sheet if other.key is not None)
+        if sheet and (width(_page([*sheet, line], "").text) > room or (restart and keyed == BASKET_LINES)):
+            yield sheet
+            sheet, keyed = [], 0
+        if restart and line.key is not None:
+            line = Line(line.text, str(keyed + 1), line.value)
+        sheet.append(line)
+    yield sheet
+
+
+def _broken(lines: Iterable[Line], room: int) -> Iterator[Line]:
+    """The same lines, those wider than a page broken at a space; an option's key stays on its first piece."""
+    for line in lines:
+        text, key = line.text, line.key
+        while width(text) > room - 3:
+            cut = text.rfind(" ", 1, room - 3)
+            cut = cut if cut > 0 else room - 3
+            yield Line(text[:cut], key, line.value)
+            text, key = text[cut:].lstrip(), None
+        yield Line(text, key, line.value)

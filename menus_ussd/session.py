@@ -1,0 +1,95 @@
+"""What is kept of a conversation between two turns. No digit of a secret and no phone number is in here."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Entry(Struct, array_like=True):
+    """One line of the journal: an answer, a look, an effect, a refusal of an effect, or a passed secret."""
+
+    id: str
+    kind: str  # "answer" | "look" | "effect" | "refused" | "secret"
+    value: Any = None
+
+
+class Page(Struct, array_like=True):
+    """One page as it was shown, with the values its numbers stood for."""
+
+    text: str
+    options: list[tuple[str, Any]] = []
+
+
+class Shown(Struct, array_like=True):
+    """The question on the screen: all its pages, and which of them is visible."""
+
+    id: str
+    pages: list[Page]
+    visible: int = 0
+
+
+class Receipt(Struct, array_like=True):
+    """The answer to one position of the transcript, so that a repeated request gets the same bytes."""
+
+    length: int  # of the transcript, characters
+    fingerprint: str  # keyed hash of it
+    text: str  # sealed codes stay sealed
+    expects_input: bool
+    step: str
+
+
+class Unfinished(Struct, array_like=True):
+    """A conversation that a lost connection cut short and its caller may take up again."""
+
+    run_id: str
+    journal: list[Entry]
+
+
+class Session(Struct, kw_only=True):
+    """One network session and the conversation it carries."""
+
+    id: str
+    phone_index: bytes
+    person_id: str
+    language: str | None
+    run_id: str
+    started_at: float  # seconds since the epoch
+    journal: list[Entry] = []
+    shown: Shown | None = None
+    receipts: list[Receipt] = []
+    ended: bool = False
+    skips_cart: bool = False  # a deep dial goes where it says; the cart stays for the next plain dial
+    remembered: bool = False  # the store knew this phone's last session, so its last page was not lost with it
+    presets: dict[str, Any] = {}  # answers by question id, from a deep dial
+    prior: Unfinished | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many questions were answered: zero means home."""
+        return sum(1 for entry in self.journal if entry.kind in ("answer", "secret"))
+
+    def step_back(self) -> bool:
+        """Drop the last answer and the looks after it. False when there is none, or an effect is in the way."""
+        for position in range(len(self.journal) - 1, -1, -1):
+            if self.journal[position].kind == "effect":
+                return False
+            if self.journal[position].kind in ("answer", "secret"):
+                del self.journal[position:]
+                return True
+        return False
+
+    def unfinished(self, root: str) -> Unfinished | None:
+        """What a later session may take up: the journal up to its first secret.
+
+        A passed PIN dies with its session. Nothing is left when the conversation ended, or stands at the question
+        `root` where a new one would begin anyway.
+        """
+        if self.ended or self.shown is None or self.shown.id == root or not self.answers:
+            return None
+        first = next((i for i, entry in enumerate(self.journal) if entry.kind == "secret"), len(self.journal))
+        return Unfinished(self.run_id, self.journal[:first])
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Session).decode

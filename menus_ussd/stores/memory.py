@@ -1,0 +1,74 @@
+"""Sessions in this process: the default of a single web process."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from menus_ussd import session as codec
+from menus_ussd.session import Session
+
+
+class MemorySessionStore:
+    """A dictionary with a life time, and one lock per session that is being served."""
+
+    def __init__(self, *, ttl_seconds: float) -> None:
+        self._ttl_seconds = ttl_seconds
+        self._sessions: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # oldest first
+        self._newest: dict[bytes, str] = {}
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def claim(self, session_id: str) -> AsyncIterator["MemoryClaim"]:
+        lock, waiting = self._locks.get(session_id, (asyncio.Lock(), 0))
+        self._locks[session_id] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield MemoryClaim(self, self.read(session_id))
+        finally:
+            lock, waiting = self._locks.pop(session_id)
+            if waiting > 1:
+                self._locks[session_id] = (lock, waiting - 1)
+
+    def read(self, session_id: str) -> Session | None:
+        kept = self._sessions.get(session_id)
+        return codec.decode(kept[1]) if kept and kept[0] > monotonic() else None
+
+    def newest(self, phone_index: bytes) -> Session | None:
+        session_id = self._newest.get(phone_index)
+        return self.read(session_id) if session_id else None
+
+    def write(self, session: Session) -> None:
+        self._sessions[session.id] = (monotonic() + self._ttl_seconds, codec.encode(session))
+        self._sessions.move_to_end(session.id)
+        self._newest[session.phone_index] = session.id
+        self._forget_expired()
+
+    def _forget_expired(self) -> None:
+        now = monotonic()
+        while self._sessions:
+            session_id, (expires, packed) = next(iter(self._sessions.items()))
+            if expires > now:
+                return
+            del self._sessions[session_id]
+            phone_index = codec.decode(packed).phone_index
+            if self._newest.get(phone_index) == session_id:
+                del self._newest[phone_index]
+
+    async def close(self) -> None:
+        self._sessions.clear()
+
+
+class MemoryClaim:
+    """A held session of a MemorySessionStore."""
+
+    def __init__(self, store: MemorySessionStore, session: Session | None) -> None:
+        self._store = store
+        self.session = session
+
+    async def prior(self, phone_index: bytes) -> Session | None:
+        return self._store.newest(phone_index)
+
+    async def commit(self, session: Session) -> None:
+        self._store.write(session)
