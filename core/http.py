@@ -4,12 +4,12 @@ A request that certainly never left (`NotSent`) is told apart from one whose fat
 money depends on the difference (design/payments.md 3).
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import msgspec
-
 
 # `3000.0000000000000001` must not become 3000 on the way in.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -24,10 +24,11 @@ class NoAnswer(Exception):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back: the status and the raw body, parsed by nobody yet."""
+    """What came back: the status and the raw body, parsed by nobody yet; names of headers in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = {}
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object, fractions as Decimal; `{}` when it is anything else (HTML, a list)."""
@@ -60,7 +61,7 @@ class HttpClient:
             raise NotSent(type(problem).__name__) from None
         except httpx.HTTPError as problem:
             raise NoAnswer(type(problem).__name__) from None
-        return Answer(response.status_code, response.content)
+        return Answer(response.status_code, response.content, dict(response.headers))
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -13,7 +13,7 @@ from core.clock import Clock
 from core.errors import GatewayError
 from core.logs import logger
 from core.texts import say
-from payments.simulator import africastalking, callbacks, campay, endpoints
+from payments.simulator import africastalking, callbacks, campay, endpoints, ussd
 from payments.simulator.networks import Networks
 from payments.simulator.settings import SimulatorSettings
 
@@ -79,6 +79,7 @@ async def _shift(networks: Networks) -> None:
             networks.work.clear()
             campay.expire_prompts(networks)
             campay.settle_withdrawals(networks)
+            ussd.expire(networks)
             callbacks.start_due(networks, tasks)
             with suppress(TimeoutError):
                 await asyncio.wait_for(networks.work.wait(), _TICK_SECONDS)

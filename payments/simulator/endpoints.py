@@ -3,15 +3,16 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get, post, put
+from litestar import Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from core.phones import parse_phone
-from payments.simulator import africastalking, callbacks, campay, faults, handsets
+from payments.simulator import africastalking, callbacks, campay, faults, handsets, ussd
 from payments.simulator.faults import Misbehaviour
 from payments.simulator.handsets import Prompt, Subscriber
 from payments.simulator.networks import Networks
+from payments.simulator.ussd import Repeat, Screen
 
 
 class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient": "to"}):
@@ -21,6 +22,19 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient"
     recipient: str
     text: Annotated[str, msgspec.Meta(max_length=918)]  # six parts
     id: str | None = None
+
+
+class Dial(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+    """A phone dials `*237*1#`, or deeper: `*237*1*45*12*2#`."""
+
+    sender: str
+    dial: Annotated[str, msgspec.Meta(max_length=182)]
+
+
+class Input(msgspec.Struct, frozen=True):
+    """What the caller typed under the page."""
+
+    input: Annotated[str, msgspec.Meta(max_length=182)]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -48,6 +62,30 @@ async def send_sms(data: JSONBody[Message], networks: NamedDependency[Networks])
             networks, sender=parse_phone(data.sender), recipient=data.recipient, text=data.text, message_id=data.id
         )
     return {"id": sent}
+
+
+@post("/ussd", status_code=200)
+async def dial(data: JSONBody[Dial], networks: NamedDependency[Networks]) -> Screen:
+    """A phone dials; whatever session it had is gone."""
+    return await ussd.dial(networks, parse_phone(data.sender), data.dial.strip())
+
+
+@post("/ussd/{session:str}", status_code=200)
+async def key_in(session: FromPath[str], data: JSONBody[Input], networks: NamedDependency[Networks]) -> Screen:
+    """A phone answers the page on its screen."""
+    return await ussd.key_in(networks, session, data.input)
+
+
+@post("/ussd/{session:str}/repeat", status_code=200)
+async def repeat(session: FromPath[str], networks: NamedDependency[Networks]) -> Repeat:
+    """The aggregator sends its last request again."""
+    return await ussd.repeat(networks, session)
+
+
+@delete("/ussd/{session:str}", status_code=200)
+async def drop(session: FromPath[str], networks: NamedDependency[Networks]) -> Screen:
+    """The caller hangs up, or the network loses them."""
+    return ussd.drop(networks, session)
 
 
 @get("/prompts/{msisdn:str}")
@@ -109,6 +147,7 @@ async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
     return {
         "campay": campay.counts(networks),
         "sms": africastalking.counts(networks),
+        "ussd": ussd.counts(networks),
         "callbacks": callbacks.counts(networks),
     }
 
@@ -116,6 +155,7 @@ async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
 router = Router(
     "/simulator",
     route_handlers=[
-        inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber, get_faults, put_faults, state,
+        dial, key_in, repeat, drop, inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber,
+        get_faults, put_faults, state,
     ],
 )  # fmt: skip
