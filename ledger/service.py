@@ -74,7 +74,8 @@ async def post(
     must leave both accounts at or above their floor. `effective_at` is when it counts in reports, by default
     now; `metadata` is for people and never holds personal data. One round trip.
 
-    Raises InsufficientFunds, KeyReused (another content under this key), LedgerBusy, or an InvalidPosting.
+    Raises InsufficientFunds, KeyReused (another content under this key), LedgerBusy, or an InvalidPosting; the
+    transaction is then spent, and nothing in it can be kept.
     """
     accounts = _accounts(legs)
     place = {code: number for number, code in enumerate(accounts, start=1)}  # PostgreSQL counts from 1

@@ -1,0 +1,30 @@
+"""Accounts and short cuts that the ledger's tests share."""
+
+from uuid import uuid4
+
+from core.database import Database
+from ledger import chart
+from ledger.service import Leg, Posted, balance, post
+
+FLOAT = chart.provider_float("campay", "mtn")
+ANNA, BEN, CHLOE = (chart.wallet(uuid4()) for _ in range(3))
+
+
+async def give(database: Database, wallet: chart.Account, amount: int) -> None:
+    async with database.transaction() as tx:
+        await post(tx, key=f"give:{uuid4()}", kind="top_up", legs=[Leg(FLOAT, wallet, amount)])
+
+
+async def pay(database: Database, key: str, *legs: Leg) -> Posted:
+    async with database.transaction() as tx:
+        return await post(tx, key=key, kind="payment", legs=legs)
+
+
+async def held(database: Database, account: chart.Account) -> int:
+    async with database.reading() as tx:
+        return await balance(tx, account)
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.reading() as tx:
+        return await (await tx.driver()).fetchval(f"SELECT count(*) FROM {table}")
