@@ -8,7 +8,7 @@ the network.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,15 @@ class Tx:
         """The first column of the first row, or None."""
         return (await self.connection.execute(statement, parameters)).scalar()
 
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A part of this transaction that an exception undoes alone, for a caller that goes on after a refusal.
+
+        As in `Database.transaction`, a GatewayError that `keeps_writes` undoes nothing.
+        """
+        async with _keeping(self.connection.begin_nested()):
+            yield
+
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this same transaction, for the posting path and hot reads."""
         return (await self.connection.get_raw_connection()).driver_connection
@@ -99,17 +108,9 @@ class Database:
 
         Only a GatewayError that `keeps_writes` commits what was written before it, and is raised afterwards.
         """
-        refusal: GatewayError | None = None
-        async with self.engine.connect() as connection, connection.begin():
+        async with self.engine.connect() as connection, _keeping(connection.begin()):
             await connection.execute(_OPEN)
-            try:
-                yield Tx(connection, self)
-            except GatewayError as error:
-                if not error.keeps_writes:
-                    raise
-                refusal = error
-        if refusal is not None:
-            raise refusal
+            yield Tx(connection, self)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
@@ -119,6 +120,21 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _keeping(scope: AbstractAsyncContextManager[Any]) -> AsyncIterator[None]:
+    """`scope`, which ends well also when a GatewayError that `keeps_writes` leaves it; that is raised afterwards."""
+    refusal: GatewayError | None = None
+    async with scope:
+        try:
+            yield
+        except GatewayError as error:
+            if not error.keeps_writes:
+                raise
+            refusal = error
+    if refusal is not None:
+        raise refusal
 
 
 def driver_url(url: str) -> str:

@@ -9,7 +9,7 @@ from core.texts import say
 
 Params = Mapping[str, str | int]
 
-# A name that is cut below this says nothing any more.
+# A name that is cut further says nothing any more.
 SHORTEST_NAME = 8
 
 
@@ -21,8 +21,8 @@ def render(keys: Keyring, *, language: str, key: str, params: Params) -> str:
 def fit(language: str, key: str, params: Params) -> str:
     """The folded text of `key`, codes still sealed, in one SMS part where that is possible.
 
-    Only words give way, the longest first: strings are names of dishes, places and people, while
-    amounts and order numbers come as int and codes as sealed tokens.
+    Only words give way, the longest first: strings with letters are names of dishes, places and people,
+    while amounts and order numbers come as int, and codes as sealed tokens.
     """
     fitted = {name: fold(value) if isinstance(value, str) else value for name, value in params.items()}
     while (excess := _width(text := fold(say(language, key, **fitted))) - SMS_SEPTETS) > 0:
@@ -40,4 +40,9 @@ def _width(text: str) -> int:
 
 
 def _words(params: Params) -> list[str]:
-    return [name for name, value in params.items() if isinstance(value, str) and "\x02" not in value]
+    """The parameters that may be cut; not a dial like `*237*1*3#`, nor a code."""
+    return [
+        name
+        for name, value in params.items()
+        if isinstance(value, str) and "\x02" not in value and any(character.isalpha() for character in value)
+    ]
