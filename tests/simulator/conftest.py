@@ -1,42 +1,15 @@
-"""A simulator on a real port, and a product of four lines that remembers what it was told."""
+"""A simulator on a real port, and a product that remembers what it was told."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar, Request, Response, route
-from litestar.params import FromPath
 
 from payments.simulator.app import create_simulator
 from payments.simulator.settings import SimulatorSettings
+from tests.simulator.product import Product
 from tests.support.servers import serve
-
-
-class Product:
-    """What the networks say to us; questions take the `answers` one by one, all else is answered 200."""
-
-    def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.answers: list[Response[str]] = []
-
-    def at(self, path: FromPath[str]) -> list[dict[str, Any]]:
-        """The fields of the callbacks that came to `path`."""
-        return [call["fields"] for call in self.heard if call["path"] == path]
-
-    def app(self) -> Litestar:
-        @route("/{path:path}", http_method=["GET", "POST"], status_code=200, media_type="text/plain")
-        async def hear(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[str]:
-            json = request.headers.get("content-type", "").startswith("application/json")
-            body = await request.json() if json else dict(await request.form())
-            fields = body or dict(request.query_params)
-            headers = dict(request.headers)
-            self.heard.append({"method": request.method, "path": path, "fields": fields, "headers": headers})
-            asked = self.answers and not path.endswith(("/events", "/reports"))
-            return self.answers.pop(0) if asked else Response("", media_type="text/plain")
-
-        return Litestar([hear], logging_config=None, openapi_config=None)
 
 
 @pytest.fixture

@@ -1,19 +1,21 @@
 """The simulated CamPay speaks contracts/campay.md."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import httpx
 import jwt
+import msgspec
 import pytest
 
+from core.clock import ManualClock
 from payments.simulator.app import create_simulator
 from payments.simulator.settings import SimulatorSettings
-from tests.simulator.conftest import Product
+from tests.simulator.product import PAYMENTS, Product
 from tests.support.servers import serve, wait_for
 
 PAYER = "237670000001"
 ORDER = {"amount": "3800", "currency": "XAF", "from": PAYER, "description": "Order 4821"}
-CALLBACK = "/payments/campay/demo"
 
 
 def collect(campay: httpx.Client, **changes: object) -> httpx.Response:
@@ -37,8 +39,6 @@ def test_only_the_word_token_opens_the_door(campay: httpx.Client, header: str) -
 
 
 def test_a_token_expires(simulator_settings: SimulatorSettings) -> None:
-    from core.clock import ManualClock
-
     clock = ManualClock()
     with (
         serve(create_simulator(simulator_settings, clock)) as url,
@@ -68,7 +68,7 @@ def test_an_approved_prompt_moves_the_money_and_calls_back(
     assert (shown["reason"], shown["extra_email"], shown["external_user"]) == ("None", "None", "attempt-1")
     assert networks.get(f"/simulator/subscribers/{PAYER}").json()["balance_xaf"] == 500_000 - 3800
     assert campay.get("/balance/").json()["mtn_balance"] == 3705.0
-    (told,) = wait_for(lambda: product.at(CALLBACK))
+    (told,) = wait_for(lambda: product.at(PAYMENTS))
     assert (told["reference"], told["status"], told["amount"]) == (reference, "SUCCESSFUL", "3800")
 
 
@@ -76,8 +76,6 @@ def test_an_approved_prompt_moves_the_money_and_calls_back(
 def test_callbacks_come_in_every_documented_form_with_a_signature(
     simulator_settings: SimulatorSettings, product: Product, callback: str, method: str
 ) -> None:
-    import msgspec
-
     settings = msgspec.structs.replace(simulator_settings, campay_callback=callback)
     with serve(create_simulator(settings)) as url, httpx.Client(base_url=url) as client:
         token = client.post("/campay/api/token/", json={"username": "demo", "password": "demo"}).json()["token"]
@@ -127,8 +125,6 @@ def test_a_subscriber_without_money_fails_with_a_reason(campay: httpx.Client, ne
 def test_an_unanswered_prompt_expires_without_a_callback(
     simulator_settings: SimulatorSettings, product: Product
 ) -> None:
-    from core.clock import ManualClock
-
     clock = ManualClock()
     with serve(create_simulator(simulator_settings, clock)) as url, httpx.Client(base_url=url) as client:
         token = client.post("/campay/api/token/", json={"username": "demo", "password": "demo"}).json()["token"]
@@ -169,8 +165,6 @@ def test_a_withdrawal_draws_on_its_carriers_float_only(campay: httpx.Client, net
 
 
 def test_history_hides_what_is_pending_and_our_reference(campay: httpx.Client, networks: httpx.Client) -> None:
-    from datetime import UTC, datetime
-
     collect(campay)
     networks.post(f"/simulator/prompts/{PAYER}/approve")
     collect(campay, description="still waiting")

@@ -5,11 +5,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.simulator.conftest import Product
+from tests.simulator.product import PAYMENTS, Product
 from tests.support.servers import wait_for
 
 PAYER = "237670000001"
-CALLBACK = "/payments/campay/demo"
 
 
 def ask(networks: httpx.Client, call: str, kind: str, **more: object) -> None:
@@ -57,9 +56,9 @@ def test_callbacks_that_never_come_or_come_twice(
     networks.post(f"/simulator/prompts/{PAYER}/approve")
     second = collect(campay).json()["reference"]
     networks.post(f"/simulator/prompts/{PAYER}/approve")
-    wait_for(lambda: second in [told["reference"] for told in product.at(CALLBACK)])
+    wait_for(lambda: second in [told["reference"] for told in product.at(PAYMENTS)])
     wait_for(lambda: networks.get("/simulator/state").json()["callbacks"]["waiting"] == 0)
-    assert [told["reference"] for told in product.at(CALLBACK)].count(first) == times
+    assert [told["reference"] for told in product.at(PAYMENTS)].count(first) == times
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,9 @@ import httpx
 import pytest
 from litestar import Response
 
-from tests.simulator.conftest import Product
+from tests.simulator.product import PHONE, SMS, Product
 from tests.support.servers import wait_for
 
-PHONE = "+237670000001"
-INCOMING = "/sms/africastalking/demo"
 FORM = {"username": "sandbox", "to": PHONE, "message": "Bonjour", "from": "8237"}
 
 
@@ -25,7 +23,7 @@ def test_a_message_reaches_the_inbox_newest_first_and_is_reported(networks: http
 
     inbox = networks.get("/simulator/sms", params={"to": "237670000001"}).json()
     assert [(message["from"], message["text"]) for message in inbox] == [("8237", "Deux"), ("8237", "Bonjour")]
-    reports = wait_for(lambda: len(product.at(f"{INCOMING}/reports")) == 2 and product.at(f"{INCOMING}/reports"))
+    reports = wait_for(lambda: len(product.at(f"{SMS}/reports")) == 2 and product.at(f"{SMS}/reports"))
     assert {"id": recipient["messageId"], "status": "Success", "phoneNumber": PHONE, "networkCode": "62401"} in reports
 
 
@@ -41,7 +39,7 @@ def test_a_recipients_own_code(networks: httpx.Client, code: int, status: str) -
 def test_a_subscribers_message_is_sent_until_it_is_heard(networks: httpx.Client, product: Product) -> None:
     product.answers = [Response("", status_code=500), Response("", status_code=503)]
     sent = networks.post("/simulator/sms", json={"from": "237670000001", "to": "8237", "text": "SUIVI 4821"}).json()
-    calls = wait_for(lambda: len(product.at(INCOMING)) == 3 and product.at(INCOMING))
+    calls = wait_for(lambda: len(product.at(SMS)) == 3 and product.at(SMS))
     assert calls[0] == calls[1] == calls[2]
     assert calls[0]["id"] == sent["id"]
     assert (calls[0]["from"], calls[0]["to"], calls[0]["text"]) == (PHONE, "8237", "SUIVI 4821")
@@ -51,7 +49,7 @@ def test_the_same_message_can_be_sent_again(networks: httpx.Client, product: Pro
     message = {"from": PHONE, "to": "8237", "text": "1"}
     message["id"] = networks.post("/simulator/sms", json=message).json()["id"]
     networks.post("/simulator/sms", json=message)
-    first, second = wait_for(lambda: len(product.at(INCOMING)) == 2 and product.at(INCOMING))
+    first, second = wait_for(lambda: len(product.at(SMS)) == 2 and product.at(SMS))
     assert first == second
 
 

@@ -8,17 +8,8 @@ from litestar import Response
 from core.clock import ManualClock
 from payments.simulator.app import create_simulator
 from payments.simulator.settings import SimulatorSettings
-from tests.simulator.conftest import Product
+from tests.simulator.product import PHONE, USSD, USSD_EVENTS, Product, page
 from tests.support.servers import serve, wait_for
-
-PHONE = "+237670000001"
-PATH = "/ussd/africastalking/demo"
-EVENTS = f"{PATH}/events"
-
-
-def page(text: str, label: str = "", status: int = 200, media_type: str = "text/plain") -> Response[str]:
-    headers = {"at-ussd-hop-metadata": label} if label else {}
-    return Response(text, status_code=status, media_type=media_type, headers=headers)
 
 
 def dial(networks: httpx.Client, dialled: str = "*237*1#") -> dict[str, object]:
@@ -37,16 +28,16 @@ def test_a_talk_is_told_with_cumulative_text_and_ends_with_an_event(networks: ht
     last = key_in(networks, screen, "5*6")
     assert (last["text"], last["open"], last["status"]) == ("Merci", False, "Success")
 
-    turns = product.at(PATH)
+    turns = product.at(USSD)
     assert [turn["text"] for turn in turns] == ["", "1", "1*5*6"]
     assert {(turn["phoneNumber"], turn["serviceCode"], turn["networkCode"]) for turn in turns} == {
         (PHONE, "*237*1#", "62401")
     }
     assert len({turn["sessionId"] for turn in turns}) == 1
-    labels = [call["headers"].get("at-ussd-hop-metadata") for call in product.heard if call["path"] == PATH]
+    labels = [call["headers"].get("at-ussd-hop-metadata") for call in product.heard if call["path"] == USSD]
     assert labels == [None, "home", "amount"]
 
-    (event,) = wait_for(lambda: product.at(EVENTS))
+    (event,) = wait_for(lambda: product.at(USSD_EVENTS))
     assert (event["status"], event["hopsCount"], event["input"]) == ("Success", "3", "1*5*6")
     assert (event["hopsMetadata"], event["lastAppResponse"]) == ("home|amount|", "END Merci")
     assert "errorMessage" not in event
@@ -55,7 +46,7 @@ def test_a_talk_is_told_with_cumulative_text_and_ends_with_an_event(networks: ht
 def test_a_deep_dial_begins_with_text(networks: httpx.Client, product: Product) -> None:
     product.answers = [page("CON Ou?"), page("CON Quartier?")]
     key_in(networks, dial(networks, "*237*1*45*12*2#"), "3")
-    assert [turn["text"] for turn in product.at(PATH)] == ["45*12*2", "45*12*2*3"]
+    assert [turn["text"] for turn in product.at(USSD)] == ["45*12*2", "45*12*2*3"]
 
 
 @pytest.mark.parametrize("dialled", ["*237*2#", "*237*1", "*237*11#", "237*1#", "*237*1*4#5#", ""])
@@ -83,7 +74,7 @@ def test_a_bad_answer_kills_the_session(networks: httpx.Client, product: Product
     product.answers = [answer]
     screen = dial(networks)
     assert (screen["open"], screen["status"]) == (False, "Failed")
-    (event,) = wait_for(lambda: product.at(EVENTS))
+    (event,) = wait_for(lambda: product.at(USSD_EVENTS))
     assert (event["status"], event["errorMessage"]) == ("Failed", screen["error"])
 
 
@@ -100,13 +91,13 @@ def test_hanging_up_is_told_once_as_incomplete(networks: httpx.Client, product: 
         assert networks.delete(f"/simulator/ussd/{screen['session']}").json()["open"] is False
     assert networks.post(f"/simulator/ussd/{screen['session']}", json={"input": "1"}).status_code == 409
     wait_for(lambda: networks.get("/simulator/state").json()["callbacks"]["delivered"] == 1)
-    assert [event["status"] for event in product.at(EVENTS)] == ["Incomplete"]
+    assert [event["status"] for event in product.at(USSD_EVENTS)] == ["Incomplete"]
 
 
 def test_dialling_again_leaves_the_first_session(networks: httpx.Client, product: Product) -> None:
     product.answers = [page("CON Un"), page("CON Deux")]
     first, second = dial(networks), dial(networks)
-    (event,) = wait_for(lambda: product.at(EVENTS))
+    (event,) = wait_for(lambda: product.at(USSD_EVENTS))
     assert (event["sessionId"], event["status"]) == (first["session"], "Incomplete")
     assert networks.get("/simulator/state").json()["ussd"] == {"total": 2, "open": 1}
     assert second["open"]
@@ -119,7 +110,7 @@ def test_a_repeated_request_is_the_same_request(networks: httpx.Client, product:
     path = f"/simulator/ussd/{screen['session']}/repeat"
     assert networks.post(path).json() == {"text": "CON Deux", "same": True}
     assert networks.post(path).json() == {"text": "CON Trois", "same": False}
-    second, third = [call for call in product.heard if call["path"] == PATH][1:3]
+    second, third = [call for call in product.heard if call["path"] == USSD][1:3]
     assert second["fields"] == third["fields"]
     assert third["headers"]["at-ussd-hop-metadata"] == "one"
 
@@ -130,14 +121,14 @@ def test_silence_and_length_end_a_session(simulator_settings: SimulatorSettings,
     with serve(create_simulator(simulator_settings, clock)) as url, httpx.Client(base_url=url) as client:
         dial(client)
         clock.advance(seconds=60)
-        assert wait_for(lambda: product.at(EVENTS))[0]["errorMessage"] == "The session timed out"
+        assert wait_for(lambda: product.at(USSD_EVENTS))[0]["errorMessage"] == "The session timed out"
 
         screen = dial(client)
         for _ in range(3):
             clock.advance(seconds=59)
             assert key_in(client, screen, "1")["open"]
         clock.advance(seconds=3)
-        wait_for(lambda: len(product.at(EVENTS)) == 2)
+        wait_for(lambda: len(product.at(USSD_EVENTS)) == 2)
 
 
 def test_a_dead_product_leaves_the_caller_with_the_networks_words(simulator_settings: SimulatorSettings) -> None:
