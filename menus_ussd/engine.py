@@ -74,7 +74,7 @@ class Engine:
         """The turn, with the session held. What is not committed at the end has not happened."""
         session = claim.session
         index = self._keys.blind_index(turn.phone)
-        position = self._position(turn, turn.transcript)
+        position = self.position(turn.session_id, turn.transcript)
         if session is None:
             session, walking = await self._begin(turn, claim, index), True
             typed = turn.transcript.split("*") if turn.transcript and not session.presets else []
@@ -94,9 +94,9 @@ class Engine:
 
     # -- the transcript ----------------------------------------------------------------------------------------
 
-    def _position(self, turn: Turn, transcript: str) -> tuple[int, str]:
+    def position(self, session_id: str, transcript: str) -> tuple[int, str]:
         """How much was typed so far, and a keyed hash of it: all that is kept of a transcript."""
-        return len(transcript), self._keys.fingerprint("transcript", turn.session_id, transcript)
+        return len(transcript), self._keys.fingerprint("transcript", session_id, transcript)
 
     def _new_input(self, session: Session, turn: Turn) -> str | None:
         """What was typed since the last turn; None when the transcript is not a continuation of it.
@@ -104,7 +104,7 @@ class Engine:
         The new input is the suffix after what was seen, never the last token: free text may hold `*`.
         """
         seen = session.receipts[-1]
-        length, fingerprint = self._position(turn, turn.transcript[: seen.length])
+        length, fingerprint = self.position(turn.session_id, turn.transcript[: seen.length])
         if length != seen.length or not same(fingerprint, seen.fingerprint):
             return None
         rest = turn.transcript[seen.length :]

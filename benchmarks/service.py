@@ -1,0 +1,102 @@
+"""Starts what a benchmark measures: a database with demo data, a web process, and a bare route beside it."""
+
+import asyncio
+import base64
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.embedded import EmbeddedServer
+from gateway.schema import migrate
+
+USSD_PATH = "/ussd/africastalking/bench"
+BARE_PATH = "/bare"
+
+
+@contextmanager
+def service_database() -> Iterator[dict[str, str]]:
+    """The variables of an installation on an embedded PostgreSQL of its own, durable as in production."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = EmbeddedServer(Path(directory))
+        server.own()
+        try:
+            server.start()
+            variables = {
+                "ENVIRONMENT": "test",
+                "DATABASE_URL": server.url,
+                "SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+                **dict.fromkeys(("USSD_SECRET", "SMS_SECRET", "PAYMENTS_SECRET"), "bench"),
+            }
+            asyncio.run(_fill(variables))
+            yield variables
+        finally:
+            server.close()
+
+
+async def _fill(variables: dict[str, str]) -> None:
+    from gateway.seed import seed
+
+    from core.settings import load_settings
+    from gateway.parts import make_parts
+
+    await migrate(variables["DATABASE_URL"])
+    parts = make_parts(load_settings(variables), connections=2)
+    try:
+        await seed(parts.database)
+    finally:
+        await parts.close()
+
+
+@contextmanager
+def web_process(variables: dict[str, str]) -> Iterator[int]:
+    """The port of a web process as `gateway serve` runs it."""
+    port = _free_port()
+    command = [sys.executable, "-m", "gateway.cli", "serve"]
+    with _process(command, {**variables, "PORT": str(port)}, f"http://127.0.0.1:{port}/health/live"):
+        yield port
+
+
+@contextmanager
+def bare_route() -> Iterator[int]:
+    """The port of a Litestar process whose only route returns a constant."""
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--port", str(port), "--no-access-log"]
+    command += ["--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
+    with _process(command, {}, f"http://127.0.0.1:{port}{BARE_PATH}"):
+        yield port
+
+
+@contextmanager
+def _process(command: list[str], variables: dict[str, str], url: str) -> Iterator[None]:
+    process = subprocess.Popen(command, env={**os.environ, **variables}, stdin=subprocess.DEVNULL)
+    try:
+        _await_answer(url)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+
+
+def _await_answer(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(f"no answer at {url}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
