@@ -118,17 +118,23 @@ def read_payment(tx: Tx, row: Row[Any], *, provider: str) -> Payment:
     )
 
 
-async def move(tx: Tx, case: Case, to: State, **changes: Any) -> bool:
-    """Take one step of the table; False, and nothing written, when the attempt may not go there any more."""
-    if to not in STEPS[case.attempt.state]:
-        return False
-    await note(tx, case, state=to, **changes)
-    return True
+async def returned_by(tx: Tx, refund: Payment) -> Payment:
+    """The collection whose money `refund` sends back."""
+    collection = select(payment.c.returns).where(payment.c.id == refund.id).scalar_subquery()
+    row = await tx.one(select(payment).where(payment.c.id == collection))
+    return read_payment(tx, row, provider=refund.provider)
 
 
-async def note(tx: Tx, case: Case, **changes: Any) -> None:
-    """Write fields of an attempt without asking for a step."""
+async def move(tx: Tx, case: Case, to: State, **changes: Any) -> Case | None:
+    """Take one step of the table: the case as it then stands, or None when the attempt may not go there."""
+    return await note(tx, case, state=to, **changes) if to in STEPS[case.attempt.state] else None
+
+
+async def note(tx: Tx, case: Case, **changes: Any) -> Case:
+    """Write fields of an attempt: the case as it then stands."""
     await tx.run(update(attempt).where(attempt.c.id == case.attempt.id).values(**changes))
+    seen = {name: value for name, value in changes.items() if name in Attempt.__struct_fields__}
+    return msgspec.structs.replace(case, attempt=msgspec.structs.replace(case.attempt, **seen))
 
 
 async def close(tx: Tx, owed: Payment, to: PaymentState, failure: Failure | None = None) -> Payment:

@@ -1,13 +1,11 @@
 """Which provider tries next."""
 
-from core.phones import MTN, ORANGE
 from payments.errors import UnsupportedCarrier
+from payments.providers import campay
 from payments.providers.protocol import Capabilities
 
-CAMPAY = Capabilities(name="campay", carriers=frozenset({MTN, ORANGE}))
-
 # In the order of preference (D4).
-PROVIDERS = (CAMPAY,)
+PROVIDERS = (campay.CAPABILITIES,)
 
 
 def route(carrier: str | None) -> Capabilities:

@@ -55,8 +55,9 @@ async def request_collection(
 ) -> Payment:
     """Ask `phone` (E.164) to pay `amount_xaf`, to be credited to `credit` when it has.
 
-    `session_id` is the aggregator's id of the USSD session that the request was made in: the prompt then waits
-    for the end of that session (`session_ended`), at most `prompt_delay_seconds`. Otherwise it goes out at once.
+    `session_id` names the USSD session that the request was made in, as `keys.fingerprint("session", <the
+    aggregator's id>)`: the prompt then waits for the end of that session (`session_ended`), at most
+    `prompt_delay_seconds`. Otherwise it goes out at once.
     Raises UnsupportedCarrier, AmountOutOfLimits, KeyReused.
     """
     owed, fresh = await _owe(tx, key, _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit))
@@ -107,7 +108,7 @@ async def find(tx: Tx, *, reference: UUID) -> Payment | None:
 
 
 async def session_ended(tx: Tx, *, session_ref: str) -> None:
-    """The USSD session `keys.fingerprint("session", session_id)` is over: its prompt may go out now."""
+    """The USSD session that was named to `request_collection` is over: its prompt may go out now."""
     waiting = attempt.c.session_ref == session_ref, attempt.c.state == State.PREPARED
     due_now = update(attempt).where(*waiting).values(next_check_at=tx.now).returning(attempt.c.id)
     for row in await tx.all(due_now):
@@ -195,7 +196,7 @@ async def _prompt(tx: Tx, owed: Payment, session_id: str | None) -> None:
         provider=owed.provider,
         at=tx.now + wait,
         deadline=attempts.collect_deadline(tx),
-        session_ref=tx.keys.fingerprint("session", session_id) if session_id else None,
+        session_ref=session_id,
     )
 
 

@@ -68,9 +68,5 @@ class Failure(StrEnum):
     LIMIT = "limit"
     UNSUPPORTED = "unsupported"
     LOW_FLOAT = "low_float"  # our own balance at the provider
-    TECHNICAL = "technical"
+    TECHNICAL = "technical"  # the only one after which another attempt goes out by itself
     UNSTATED = "unstated"
-
-
-# Only after these may another attempt go out by itself; after all others the customer is told instead.
-TECHNICAL = frozenset({Failure.TECHNICAL, Failure.LOW_FLOAT})

@@ -79,6 +79,14 @@ class Callback(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+class Unbelieved(Exception):
+    """A callback that changes nothing; `verdict` says why: "unreadable" or "forged"."""
+
+    def __init__(self, verdict: str) -> None:
+        super().__init__(verdict)
+        self.verdict = verdict
+
+
 class Ring(msgspec.Struct, frozen=True):
     """All that a callback is believed to say: "look at this one now"."""
 

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Row, select
 
 from core.clock import ManualClock
-from core.crypto import Keyring
 from core.database import Database
 from core.effects import KeyReused
 from ledger.chart import GOODWILL, PAYOUT_CLEARING, escrow, wallet
@@ -59,23 +58,21 @@ async def test_amounts_outside_the_limits_are_refused(database: Database, amount
         await collect(database, amount_xaf=amount_xaf)
 
 
-async def test_the_prompt_waits_for_the_end_of_its_session(
-    database: Database, clock: ManualClock, keys: Keyring
-) -> None:
-    await collect(database, session_id="ATUid_1")
+async def test_the_prompt_waits_for_the_end_of_its_session(database: Database, clock: ManualClock) -> None:
+    await collect(database, session_id="ref of a session")
     (waiting,) = await attempts(database)
     assert (waiting.next_check_at - clock.now()).total_seconds() == 5
 
     clock.advance(seconds=1)
     async with database.transaction() as tx:
-        await service.session_ended(tx, session_ref=keys.fingerprint("session", "another"))
-        await service.session_ended(tx, session_ref=keys.fingerprint("session", "ATUid_1"))
+        await service.session_ended(tx, session_ref="ref of another")
+        await service.session_ended(tx, session_ref="ref of a session")
     (waiting,) = await attempts(database)
     assert waiting.next_check_at == clock.now()
 
 
 async def test_a_new_session_postpones_the_prompt_once(database: Database, clock: ManualClock) -> None:
-    await collect(database, session_id="ATUid_1")
+    await collect(database, session_id="ref of a session")
     for _ in range(2):
         async with database.transaction() as tx:
             await service.postpone(tx, phone=PAYER)

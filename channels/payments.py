@@ -1,0 +1,52 @@
+"""`GET` and `POST /payments/campay/{secret}`: the doorbell of a payment provider.
+
+Whatever comes in under the right secret is answered 200, so that a provider never learns from us how to forge
+better, and never retries what we have understood to be nonsense.
+"""
+
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.exceptions import NotFoundException
+
+from core import logs
+from core.crypto import same
+from core.database import Database
+from payments import doorbell
+from payments.providers.protocol import Callback
+
+log = logs.logger(__name__)
+
+
+@route(
+    "/payments/campay/{secret:str}",
+    http_method=["GET", "POST"],
+    status_code=200,
+    request_max_body_size=None,
+    include_in_schema=False,
+)
+async def campay_callback(request: Request[Any, Any, Any], secret: str, database: Database) -> Response[bytes]:
+    """Store what came, and have the attempt that it names read at the provider."""
+    settings = database.settings
+    if not settings.payments_secret or not same(secret, settings.payments_secret):
+        raise NotFoundException()
+    query = request.scope["query_string"]
+    body = await _body(request, settings.callback_body_bytes)
+    if body is None or len(query) > settings.callback_body_bytes:
+        log.warning("payments.callback", provider="campay", verdict="oversized")
+        return Response(b"")
+    callback = Callback(query=query.decode("ascii", "replace"), body=body, headers=dict(request.headers))
+    async with database.transaction() as tx:
+        verdict = await doorbell.ring(tx, provider="campay", callback=callback)
+    log.info("payments.callback", provider="campay", verdict=verdict)
+    return Response(b"")
+
+
+async def _body(request: Request[Any, Any, Any], limit: int) -> bytes | None:
+    """The request's body, read no further than `limit` bytes; None when there is more."""
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            return None
+    return bytes(chunks)

@@ -1,0 +1,76 @@
+"""Callbacks: kept raw and encrypted, believed only so far as to look at the attempt they name (design: payments 5)."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core.database import Tx
+from core.ids import new_id
+from core.jobs import enqueue
+from payments import attempts
+from payments.providers import campay
+from payments.providers.protocol import Callback, Ring, Unbelieved
+from payments.states import State
+from payments.tables import attempt, provider_event
+
+# How each provider's callbacks are read and proved to be its own.
+_HEARING = {campay.CAPABILITIES.name: campay.hear}
+
+_FINAL = (State.SUCCEEDED, State.REVIEW)
+
+
+async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
+    """Store a callback and, when it names an attempt of ours, have that read now.
+
+    The verdict: "rung", "final" (nothing left to learn), "unknown" (no attempt of ours), "replayed",
+    "forged" or "unreadable". Only "rung" has an effect, and that effect is a read.
+    """
+    try:
+        heard = _HEARING[provider](callback, tx.settings, tx.now)
+    except Unbelieved as doubt:
+        return await _store(tx, provider, callback, doubt.verdict)
+    row = await tx.first(_named(provider, heard).with_for_update())
+    if row is None:
+        return await _store(tx, provider, callback, "unknown", ref=heard.ref)
+    if row.state in _FINAL:
+        return await _store(tx, provider, callback, "final", attempt_id=row.id, ref=heard.ref)
+    verdict = await _store(tx, provider, callback, "rung", attempt_id=row.id, ref=heard.ref)
+    if verdict == "rung":
+        await tx.run(update(attempt).where(attempt.c.id == row.id).values(next_check_at=tx.now))
+        await enqueue(tx, attempts.JOB, row.id)
+    return verdict
+
+
+def _named(provider: str, heard: Ring) -> Select[Any]:
+    """The attempt that a callback names by the provider's reference, else by our id; not one that never went out."""
+    sent = select(attempt.c.id, attempt.c.state).where(attempt.c.provider == provider, attempt.c.sent_at.is_not(None))
+    by_ref, by_id = attempt.c.provider_ref == (heard.ref or ""), attempt.c.id == _uuid(heard.our_id)
+    return sent.where(or_(by_ref, by_id)).order_by(by_ref.desc().nulls_last()).limit(1)
+
+
+def _uuid(raw: str | None) -> UUID | None:
+    try:
+        return UUID(raw) if raw else None
+    except ValueError:
+        return None
+
+
+async def _store(
+    tx: Tx, provider: str, callback: Callback, verdict: str, *, attempt_id: UUID | None = None, ref: str | None = None
+) -> str:
+    """Keep the callback as it came; "replayed" when the very same one is already here."""
+    raw = f"{callback.query}\n{callback.body.decode(errors='replace')}"
+    event = {
+        "id": new_id(),
+        "provider": provider,
+        "hash": tx.keys.fingerprint("callback", raw),
+        "raw": tx.keys.encrypt(raw),
+        "attempt_id": attempt_id,
+        "provider_ref": ref,
+        "verdict": verdict,
+        "received_at": tx.now,
+    }
+    stored = await tx.run(insert(provider_event).values(event).on_conflict_do_nothing())
+    return verdict if stored else "replayed"

@@ -1,0 +1,34 @@
+"""How long an attempt must wait for others: operators refuse, and people fear, the same request twice."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from core.database import Tx
+from payments.attempts import Case
+from payments.states import Kind, State
+from payments.tables import attempt
+
+# A payout waits for another one of the same amount to the same phone, and looks again this much later.
+_PAUSE = timedelta(seconds=60)
+
+
+async def held_until(tx: Tx, case: Case) -> datetime | None:
+    """When to look again because something else goes first; None when the attempt may go out now.
+
+    Two attempts for one phone and amount queue on a lock, so that both cannot find the way free.
+    """
+    phone_index, amount_xaf = tx.keys.blind_index(case.payment.phone), case.payment.amount_xaf
+    await tx.value(select(func.pg_advisory_xact_lock(func.hashtextextended(phone_index.hex(), amount_xaf))))
+    alike = attempt.c.phone_index == phone_index, attempt.c.amount_xaf == amount_xaf
+    others = *alike, attempt.c.kind == case.payment.kind, attempt.c.id != case.attempt.id
+    if case.payment.kind is Kind.COLLECT:
+        gap = timedelta(seconds=tx.settings.prompt_gap_seconds)
+        sent = attempt.c.state != State.DEAD, attempt.c.sent_at > tx.now - gap
+        last: datetime | None = await tx.value(select(func.max(attempt.c.sent_at)).where(*others, *sent))
+        return last + gap if last else None
+    if case.payment.kind is Kind.PAYOUT:
+        under_way = attempt.c.state.in_((State.SENT, State.PENDING, State.UNKNOWN))
+        first = await tx.value(select(attempt.c.id).where(*others, under_way).limit(1))
+        return tx.now + _PAUSE if first else None
+    return None

@@ -1,0 +1,222 @@
+"""What becomes of an attempt, and of the payment behind it: one transaction per fact, its journal last.
+
+Every method gets a `Case` whose rows are locked. It takes a step of the table in `states`, or does nothing:
+whoever comes second, a poller, a callback or a late answer, finds the step taken.
+"""
+
+from datetime import datetime
+from math import ceil
+
+from sqlalchemy import func, select
+
+from core.database import Tx
+from core.logs import logger
+from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS
+from payments import attempts, journals, service
+from payments.attempts import Case
+from payments.errors import AmountOutOfLimits, UnsupportedCarrier
+from payments.journals import Movement
+from payments.outcomes import Outcomes, Payment
+from payments.providers.protocol import Answer, Proof, Provider, Record, Word
+from payments.routing import route
+from payments.schedule import exhausted, next_read, next_try
+from payments.states import LIVE, Failure, Kind, PaymentState, State
+from payments.tables import attempt
+
+# The purpose of a refund that nobody asked for: money that came late or twice goes back by itself.
+SURPLUS = "surplus"
+
+log = logger(__name__)
+
+
+class Settlement:
+    """Applies what is learned about attempts, and tells the house through its handlers."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    # -- what is learned
+
+    async def answered(self, tx: Tx, case: Case, answer: Answer) -> None:
+        """The provider answered a request for money. It may come late: then a reference is still welcome."""
+        if answer.proof is Proof.ACCEPTED:
+            await _accepted(tx, case, answer)
+        elif case.attempt.provider_ref is not None:
+            log.warning("payments.contradiction", attempt=str(case.attempt.id), answer=answer.detail)
+        elif answer.proof is Proof.UNKNOWN:
+            await self.lost(tx, case, f"UNKNOWN {answer.detail}")
+        else:
+            to = State.FAILED if answer.proof is Proof.REFUSED else State.DEAD
+            await self.failed(tx, case, to, answer.failure or Failure.UNSTATED, f"{answer.proof} {answer.detail}")
+
+    async def lost(self, tx: Tx, case: Case, evidence: str) -> None:
+        """Nobody can say whether the request had its effect: it is never sent again, only read."""
+        pays_out = case.payment.kind is not Kind.COLLECT and case.payment.state is PaymentState.OPEN
+        changes = {"evidence": evidence, "in_transit": pays_out, "next_check_at": next_read(0, tx.now)}
+        moved = await attempts.move(tx, case, State.UNKNOWN, **changes)
+        if moved is not None and pays_out:
+            await journals.into_transit(tx, moved)
+
+    async def read(self, tx: Tx, case: Case, record: Record, provider: Provider) -> None:
+        """The provider shows the movement behind this attempt."""
+        if case.attempt.provider_ref is None:
+            case = await attempts.note(tx, case, provider_ref=record.ref)
+        if record.word is Word.SUCCESSFUL:
+            await self._succeeded(tx, case, record, provider)
+        elif record.word is Word.FAILED:
+            await self.failed(tx, case, State.FAILED, record.failure or Failure.UNSTATED, "READ FAILED")
+        else:
+            pending = await attempts.move(tx, case, State.PENDING, evidence="READ PENDING")
+            await self.undecided(tx, pending or case)
+
+    async def undecided(self, tx: Tx, case: Case) -> None:
+        """A look that settled nothing: quarantine a collection at its deadline, give up after a week."""
+        tried = case.attempt
+        if tried.state in (State.PENDING, State.UNKNOWN) and tried.deadline and tx.now >= tried.deadline:
+            await attempts.move(tx, case, State.QUARANTINED)
+            await self._close_undecided(tx, case, PaymentState.EXPIRED)
+        elif tried.state in LIVE and exhausted(tried.reads):
+            await attempts.move(tx, case, State.REVIEW, evidence="SILENT", next_check_at=None)
+            await self._close_undecided(tx, case, PaymentState.REVIEW)
+
+    async def failed(self, tx: Tx, case: Case, to: State, failure: Failure, evidence: str) -> None:
+        """The attempt certainly moved no money: try once more where that is safe, else tell the house."""
+        moved = await attempts.move(tx, case, to, failure=failure, evidence=evidence, next_check_at=None)
+        if moved is None or moved.payment.state is not PaymentState.OPEN or await _another_is_live(tx, moved):
+            return
+        again = await _when_again(tx, moved, failure)
+        if again is None:
+            await self._conclude(tx, moved, failure)
+        else:
+            provider = route(moved.payment.carrier).name
+            await attempts.prepare(tx, moved.payment, provider=provider, at=again, deadline=moved.attempt.deadline)
+
+    # -- what follows from it
+
+    async def _conclude(self, tx: Tx, case: Case, failure: Failure) -> None:
+        """The payment came to nothing; a payout's money goes back to where it was taken from."""
+        owed = await attempts.close(tx, case.payment, PaymentState.FAILED, failure)
+        if owed.kind is Kind.COLLECT:
+            await self._outcomes.failed(tx, owed)
+            return
+        if owed.purpose == SURPLUS:
+            await self._outcomes.surplus(tx, await attempts.returned_by(tx, owed))
+        else:
+            await self._outcomes.payout_done(tx, owed)
+        await journals.put_back(tx, case)
+
+    async def _close_undecided(self, tx: Tx, case: Case, to: PaymentState) -> None:
+        """Stop waiting for an open payment; whoever waits for a collection is told."""
+        if case.payment.state is not PaymentState.OPEN:
+            return
+        owed = await attempts.close(tx, case.payment, to)
+        if owed.kind is Kind.COLLECT:
+            await self._outcomes.expired(tx, owed)
+
+    async def _succeeded(self, tx: Tx, case: Case, record: Record, provider: Provider) -> None:
+        """Money moved. What does not fit goes to suspense and to a person; nothing is released for it."""
+        moved = _movement(case, record, provider)
+        if moved is None:
+            return
+        is_open = case.payment.state is PaymentState.OPEN
+        fits = _fits(case.payment, record) and (is_open or case.payment.kind is Kind.COLLECT)
+        settled = await attempts.move(
+            tx,
+            case,
+            State.SUCCEEDED if fits else State.REVIEW,
+            evidence="READ SUCCESSFUL",
+            carrier=moved.carrier,
+            received_xaf=moved.amount_xaf,
+            fee_xaf=moved.fee_xaf,
+            settled_at=tx.now,
+            next_check_at=None,
+        )
+        if settled is None:
+            return
+        if not fits:
+            await self._mismatched(tx, settled, moved)
+        elif case.payment.kind is not Kind.COLLECT:
+            await self._paid_out(tx, settled, moved)
+        elif is_open:
+            await self._collected(tx, settled, moved)
+        else:
+            await self._send_back(tx, settled, moved)
+
+    async def _collected(self, tx: Tx, case: Case, moved: Movement) -> None:
+        owed = await attempts.close(tx, case.payment, PaymentState.PAID)
+        await self._outcomes.paid(tx, owed)
+        await journals.money_in(tx, case, moved, kind="collection", credit=case.account)
+
+    async def _paid_out(self, tx: Tx, case: Case, moved: Movement) -> None:
+        owed = await attempts.close(tx, case.payment, PaymentState.PAID)
+        await self._outcomes.payout_done(tx, owed)
+        await journals.money_out(tx, case, moved, kind=owed.kind, debit=journals.resting(case))
+
+    async def _send_back(self, tx: Tx, case: Case, moved: Movement) -> None:
+        """Late or double success: the money waits in suspense while a refund takes it back to the phone."""
+        await journals.money_in(tx, case, moved, kind="collection_surplus", credit=SUSPENSE_SURPLUS)
+        try:
+            await service.request_refund(
+                tx,
+                purpose=SURPLUS,
+                reference=case.payment.reference,
+                payment_id=case.payment.id,
+                amount_xaf=moved.amount_xaf,
+                debit=SUSPENSE_SURPLUS,
+                key=f"surplus:{case.attempt.id}",
+            )
+        except (UnsupportedCarrier, AmountOutOfLimits):
+            await self._outcomes.surplus(tx, case.payment)
+
+    async def _mismatched(self, tx: Tx, case: Case, moved: Movement) -> None:
+        """Another amount, currency or phone, or a payout whose money was already put back."""
+        log.error("payments.mismatch", attempt=str(case.attempt.id), received_xaf=moved.amount_xaf)
+        await self._close_undecided(tx, case, PaymentState.REVIEW)
+        if not moved.amount_xaf:
+            return
+        if case.payment.kind is Kind.COLLECT:
+            await journals.money_in(tx, case, moved, kind="collection_mismatch", credit=SUSPENSE_MISMATCH)
+        else:
+            await journals.money_out(tx, case, moved, kind=f"{case.payment.kind}_mismatch", debit=SUSPENSE_MISMATCH)
+
+
+async def _accepted(tx: Tx, case: Case, answer: Answer) -> None:
+    """The provider has it: PENDING, unless more is known already. Its reference is kept in any case."""
+    accepted = {"provider_ref": answer.ref, "evidence": f"ACCEPTED {answer.detail}"}
+    moved = await attempts.move(tx, case, State.PENDING, **accepted, next_check_at=next_read(0, tx.now))
+    if moved is None and case.attempt.provider_ref is None:
+        await attempts.note(tx, case, provider_ref=answer.ref)
+
+
+async def _another_is_live(tx: Tx, case: Case) -> bool:
+    live = attempt.c.state.in_(LIVE), attempt.c.released_at.is_(None)
+    others = attempt.c.payment_id == case.payment.id, attempt.c.id != case.attempt.id
+    return await tx.value(select(attempt.c.id).where(*others, *live).limit(1)) is not None
+
+
+async def _when_again(tx: Tx, case: Case, failure: Failure) -> datetime | None:
+    """When another attempt may go out by itself: only after a technical failure that is certain."""
+    if failure is not Failure.TECHNICAL or case.attempt.in_transit:
+        return None
+    tries = await tx.value(select(func.count()).where(attempt.c.payment_id == case.payment.id))
+    again = next_try(tries, tx.now)
+    late = again is not None and case.attempt.deadline is not None and again >= case.attempt.deadline
+    return None if late else again
+
+
+def _fits(owed: Payment, record: Record) -> bool:
+    """Whether what moved is what was asked for. What the provider leaves out cannot differ, except the amount."""
+    same_currency = record.currency in (None, "XAF")
+    return record.amount == owed.amount_xaf and same_currency and record.phone in (None, owed.phone)
+
+
+def _movement(case: Case, record: Record, provider: Provider) -> Movement | None:
+    """Whole XAF that moved, and the fee: the provider's figure, else the rate. None when no amount can be read."""
+    if record.amount is None:
+        return None
+    amount_xaf = int(record.amount) if record.currency in (None, "XAF") else 0
+    carrier = record.carrier or case.attempt.carrier
+    fee_xaf = provider.fee_xaf(case.payment.kind, carrier, amount_xaf)
+    if case.payment.kind is Kind.COLLECT and record.net and record.net <= record.amount:
+        fee_xaf = ceil(record.amount - record.net)
+    return Movement(amount_xaf=amount_xaf, fee_xaf=min(fee_xaf, amount_xaf), carrier=carrier)
