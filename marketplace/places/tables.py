@@ -53,7 +53,7 @@ landmark = Table(
 )
 
 # A version is never changed once an order has frozen its number: a new tariff is a new version.
-tariff = Table(
+tariff_version = Table(
     "tariff",
     metadata,
     Column("version", Integer, Identity(), primary_key=True),
