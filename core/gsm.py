@@ -4,6 +4,7 @@ One character outside the table would turn a page of 182 septets into 80 charact
 leaves by USSD or SMS is folded first.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -36,6 +37,9 @@ _TABLE = {
     "\t": " ",
 }
 
+# Most texts: printable ASCII without the back-tick, line feeds, and the marks of sealed codes.
+_UNCHANGED = re.compile("[\n\x02\x03 -_a-~]*")
+
 
 @lru_cache(maxsize=4096)
 def _fold_character(character: str) -> str:
@@ -49,7 +53,7 @@ def _fold_character(character: str) -> str:
 
 def fold(text: str) -> str:
     """`text` in GSM-7 characters only; what has no likeness becomes `?`. Sealed codes pass untouched."""
-    if text.isascii() and "`" not in text and "\t" not in text:
+    if _UNCHANGED.fullmatch(text):
         return text
     composed = unicodedata.normalize("NFC", text)
     return "".join(c if c in "\x02\x03" else _fold_character(c) for c in composed)
