@@ -1,0 +1,34 @@
+"""What changes about restaurants and dishes: by the restaurant itself, or by a delivered order."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import update
+
+from core.database import Tx
+from core.errors import InvalidInput, NotFound
+from marketplace.catalogue.tables import dish, restaurant
+
+STATES = ("open", "busy", "closed")
+
+
+async def set_state(tx: Tx, *, restaurant_id: UUID, state: str, until: datetime | None = None) -> None:
+    """Open, busy or closed; open again at `until`, or when they say so."""
+    if state not in STATES:
+        raise InvalidInput(field="state")
+    values = {"state": state, "state_until": until}
+    await tx.run(update(restaurant).where(restaurant.c.id == restaurant_id).values(values))
+
+
+async def set_available(tx: Tx, *, restaurant_id: UUID, dish_number: int, available: bool) -> None:
+    """Take a dish off the menu of the day, or put it back. Raises NotFound."""
+    which = (dish.c.restaurant_id == restaurant_id) & (dish.c.number == dish_number)
+    if await tx.run(update(dish).where(which).values(available=available)) == 0:
+        raise NotFound()
+
+
+async def count_delivered(tx: Tx, *, restaurant_id: UUID) -> int:
+    """One more order delivered; how many in the restaurant's life, which its commission depends on (D7)."""
+    one_more = update(restaurant).where(restaurant.c.id == restaurant_id)
+    counted = one_more.values(delivered_orders=restaurant.c.delivered_orders + 1)
+    return int(await tx.value(counted.returning(restaurant.c.delivered_orders)))
