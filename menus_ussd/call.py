@@ -6,14 +6,15 @@ A journey is run from its top at every turn, so it must depend on nothing but th
 from asyncio import Timeout
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager
+from functools import cache, partial
+from typing import Any, TypeVar, cast, get_type_hints, overload
 from uuid import UUID
 
 import msgspec
 
 from core import effects
-from core.database import Database
+from core.database import Database, Tx
 from core.errors import GatewayError
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd.pages import compose
@@ -31,6 +32,8 @@ from menus_ussd.questions import (
 from menus_ussd.session import Entry, Session, Shown, Unfinished
 
 T = TypeVar("T")
+
+Opened = Callable[[], AbstractAsyncContextManager[Tx]]
 
 
 class End(msgspec.Struct, frozen=True):
@@ -113,14 +116,14 @@ class Call:
 
     # -- questions ---------------------------------------------------------------------------------------------
 
+    @overload
+    async def choose(self, id: str, source: Source | Sequence[Option], *args: Any, of: type[T], **params: Any) -> T: ...
+    @overload
+    async def choose(self, id: str, source: Source | Sequence[Option], *args: Any, **params: Any) -> str: ...
+
     async def choose(
-        self,
-        id: str,
-        source: Source | Sequence[Option],
-        *args: Any,
-        of: type[T] = Any,
-        **params: object,  # type: ignore[assignment]
-    ) -> T:
+        self, id: str, source: Source | Sequence[Option], *args: Any, of: type[Any] = str, **params: Any
+    ) -> Any:
         """The value of the line that was picked. `source(tx, *args)` is called only when the page is shown."""
         return msgspec.convert(await self._ask(Choice(id, source, *args, **params)), of)
 
@@ -182,24 +185,24 @@ class Call:
 
     # -- reads and effects -------------------------------------------------------------------------------------
 
-    async def look(self, name: str, query: Callable[..., Awaitable[T]], *, of: Any = Any, **arguments: Any) -> T:
+    async def look(self, name: str, query: Callable[..., Awaitable[T]], **arguments: Any) -> T:
         """What `query(tx, **arguments)` said when it was first asked on this path of answers."""
-        return await self._look(name, query, self.database.reading, of, arguments)
+        return await self._look(name, query, self.database.reading, arguments)
 
-    async def draft(self, name: str, save: Callable[..., Awaitable[T]], *, of: Any = Any, **arguments: Any) -> T:
+    async def draft(self, name: str, save: Callable[..., Awaitable[T]], **arguments: Any) -> T:
         """A look that writes: the caller's cart. Run once per path of answers; going back drops it and saves anew."""
-        return await self._look(name, save, self.database.transaction, of, arguments)
+        return await self._look(name, save, self.database.transaction, arguments)
 
-    async def _look(self, name: str, query: Callable[..., Awaitable[Any]], opened: Any, of: Any, arguments: Any) -> Any:
+    async def _look(self, name: str, query: Callable[..., Awaitable[T]], opened: Opened, arguments: Any) -> T:
         name = self._number(name)
         if recorded := self._recorded(name):
-            return msgspec.convert(recorded.value, of)
+            return restored(query, recorded.value)
         async with opened() as tx:
             found = await query(tx, **arguments)
         self._record(Entry(name, "look", msgspec.to_builtins(found)))
         return found
 
-    async def once(self, step: str, effect: Callable[..., Awaitable[Any]], *, of: Any = Any, **arguments: Any) -> Any:
+    async def once(self, step: str, effect: Callable[..., Awaitable[T]], **arguments: Any) -> T:
         """The result of `effect(tx, **arguments)`, which happens at most once for this run of the journey.
 
         The result is stored in the effect's own transaction, so a turn that is run again after a crash, or under
@@ -209,7 +212,7 @@ class Call:
         if recorded := self._recorded(step):
             if recorded.kind == "refused":
                 raise Refused(*recorded.value)
-            return msgspec.convert(recorded.value, of)
+            return restored(effect, recorded.value)
         self._allow_more_time()
         try:
             async with self.database.transaction() as tx:
@@ -219,7 +222,7 @@ class Call:
             self._record(Entry(step, "refused", value))
             raise
         self._record(Entry(step, "effect", result))
-        return msgspec.convert(result, of)
+        return restored(effect, result)
 
     def _allow_more_time(self) -> None:
         settings = self.database.settings
@@ -252,3 +255,13 @@ class Call:
         self.session.journal.append(entry)
         self._cursor += 1
         return entry.value
+
+
+def restored(query: Callable[..., Awaitable[T]], value: Any) -> T:
+    """A result from the journal, as the type that `query` says it returns."""
+    return cast(T, msgspec.convert(value, _returned(query)))
+
+
+@cache
+def _returned(query: Callable[..., Awaitable[Any]]) -> Any:
+    return get_type_hints(query)["return"]

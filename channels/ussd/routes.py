@@ -4,7 +4,7 @@ Plain ASGI, because a turn is mostly HTTP: a framework's request object would co
 """
 
 from litestar import asgi
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 
 from channels.ussd import africastalking
 from channels.ussd.refusals import Refusal
@@ -22,7 +22,7 @@ log = logs.logger(__name__)
 
 
 @asgi("/ussd/africastalking/{secret:str}", copy_scope=False)
-async def africastalking_turn(scope: Scope, receive: Receive, send: Send) -> None:
+async def africastalking_turn(scope: HTTPScope, receive: Receive, send: Send) -> None:
     """One turn. Whatever is wrong, a caller gets 200 and an `END` that says what to do."""
     database, engine = _parts(scope)
     settings = database.settings
@@ -41,7 +41,7 @@ async def africastalking_turn(scope: Scope, receive: Receive, send: Send) -> Non
 
 
 @asgi("/ussd/africastalking/{secret:str}/events", copy_scope=False)
-async def africastalking_event(scope: Scope, receive: Receive, send: Send) -> None:
+async def africastalking_event(scope: HTTPScope, receive: Receive, send: Send) -> None:
     """The end of a session, told perhaps twice or never: lets a waiting payment prompt go out at once."""
     database, _ = _parts(scope)
     settings = database.settings
@@ -58,22 +58,23 @@ async def africastalking_event(scope: Scope, receive: Receive, send: Send) -> No
     await _send(send, 200, "")
 
 
-def _parts(scope: Scope) -> tuple[Database, Engine]:
+def _parts(scope: HTTPScope) -> tuple[Database, Engine]:
     state = scope["litestar_app"].state
     return state.database, state.ussd
 
 
 async def _body(receive: Receive, limit: int) -> bytes:
     """The request's body. Raises Refusal past `limit` bytes."""
-    chunks, size = [], 0
+    body = b""
     while True:
         message = await receive()
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise Refusal("ussd.too_long", "body")
-        if not message.get("more_body"):
-            return b"".join(chunks)
+        if message["type"] == "http.request":
+            body += message["body"]
+            if len(body) > limit:
+                raise Refusal("ussd.too_long", "body")
+            if message["more_body"]:
+                continue
+        return body
 
 
 async def _send(send: Send, status: int, text: str, step: str = "") -> None:

@@ -20,11 +20,11 @@ JOURNEYS: dict[str, Callable[[Call], Awaitable[End]]] = {
 
 async def home(call: Call) -> End:
     """What the caller can do; a live order comes first."""
-    live = await call.look("home.live", ordering.live_orders, person_id=call.person_id, of=list[ordering.Order])
+    live = await call.look("home.live", ordering.live_orders, person_id=call.person_id)
     names = ["order", "track", "wallet", "more"]
     if live:
         names = ["track", "order", "wallet", "more"]
-    elif await call.look("home.last", ordering.last_order, person_id=call.person_id, of=ordering.Order | None):
+    elif await call.look("home.last", ordering.last_order, person_id=call.person_id):
         names = ["repeat", *names]
     options = [Option(call.say(f"ussd.home.{name}"), name, digit=DIGITS[name]) for name in names]
     return await JOURNEYS[await call.choose("home", options)](call)

@@ -42,14 +42,13 @@ async def order(call: Call) -> End:
         lines=lines,
         place=None,
         channel="ussd",
-        of=Cart,
     )
     return await finish(call, cart)
 
 
 async def repeat(call: Call) -> End:
     """The last order once more, up to the confirmation."""
-    cart = await call.draft("order.again", carts.repeat_last, person_id=call.person_id, channel="ussd", of=Cart)
+    cart = await call.draft("order.again", carts.repeat_last, person_id=call.person_id, channel="ussd")
     return await finish(call, cart)
 
 
@@ -66,7 +65,6 @@ async def finish(call: Call, cart: Cart) -> End:
             place=place,
             cart_id=cart.cart_id,
             channel="ussd",
-            of=Cart,
         )
     payer = await _payer(call)
     while True:
@@ -89,7 +87,7 @@ async def _confirm(call: Call, cart: Cart) -> str:
     """Items, fee and total, and how to pay; the wallet is offered when it holds enough."""
     quote = cart.quote
     assert quote is not None, "a cart with a place has a quote"
-    balance = await call.look("order.balance", wallets.balance, person_id=call.person_id, of=int)
+    balance = await call.look("order.balance", wallets.balance, person_id=call.person_id)
     options = [Option(call.say("ussd.option.mobile_money"), "mobile_money", digit="1")]
     if balance >= quote.total_xaf:
         options.append(Option(call.say("ussd.option.wallet", balance=format_xaf(balance)), "wallet", digit="2"))
@@ -122,7 +120,6 @@ async def _place(call: Call, cart: Cart, pay_with: str, payer: str) -> End:
         payer_phone=payer,
         channel="ussd",
         session_id=call.session_ref,
-        of=ordering.Order,
     )
     if pay_with == "wallet":
         return End("ussd.order.paid", {"number": placed.number, "total": format_xaf(placed.total_xaf)})
@@ -140,7 +137,6 @@ async def _save_again(call: Call, cart: Cart, lines: Sequence[Line]) -> Cart:
         place=cart.place,
         cart_id=cart.cart_id,
         channel="ussd",
-        of=Cart,
     )
     return saved
 

@@ -27,7 +27,7 @@ async def change_pin(call: Call) -> None:
 
 
 async def _has_pin(call: Call) -> bool:
-    return bool(await call.look("pin.is_set", _pin_is_set, person_id=call.person_id))
+    return await call.look("pin.is_set", _pin_is_set, person_id=call.person_id)
 
 
 async def _pin_is_set(tx: Tx, *, person_id: UUID) -> bool:

@@ -1,23 +1,24 @@
 """Where to deliver: a saved place is one key; else quarter and landmark, which streets without names need."""
 
-from marketplace.places.queries import Place
-
 from core.database import Tx
 from marketplace.places import queries as places
+from marketplace.places.queries import Place
 from menus_ussd.call import Call
 from menus_ussd.questions import Name, Option
+
+ELSEWHERE = 0  # no slot of a saved place
 
 
 async def choose_place(call: Call, near_zone: int) -> Place:
     """One of the caller's saved places, or a new one."""
-    saved = await call.look("place.saved", places.saved_places, person_id=call.person_id, of=list[places.SavedPlace])
+    saved = await call.look("place.saved", places.saved_places, person_id=call.person_id)
     if saved:
         options = [Option(Name(place.label), place.slot) for place in saved]
-        slot = await call.choose("place", [*options, Option(call.say("ussd.option.elsewhere"), None)])
-        if slot is not None:
+        slot = await call.choose("place", [*options, Option(call.say("ussd.option.elsewhere"), ELSEWHERE)], of=int)
+        if slot != ELSEWHERE:
             return next(place.place for place in saved if place.slot == slot)
     quarter = await _quarter(call, near_zone)
-    landmark = await call.choose("place.landmark", _landmarks, quarter)
+    landmark = await call.choose("place.landmark", _landmarks, quarter, of=int)
     return Place(quarter_id=quarter, landmark_id=landmark)
 
 

@@ -21,7 +21,7 @@ ACTIONS = {
 
 async def track(call: Call) -> End:
     """The caller's live orders: one is shown at once, several are a list."""
-    live = await call.look("track.live", ordering.live_orders, person_id=call.person_id, of=list[Order])
+    live = await call.look("track.live", ordering.live_orders, person_id=call.person_id)
     wanted = call.session.presets.pop("track.number", None)
     order = next((order for order in live if str(order.number) == wanted), live[0] if len(live) == 1 else None)
     if order is None and live:

@@ -14,8 +14,8 @@ from menus_ussd.questions import Option
 
 async def wallet(call: Call) -> End:
     """Balance and points on one page, and what can be done with them."""
-    balance = await call.look("wallet.balance", wallets.balance, person_id=call.person_id, of=int)
-    points = await call.look("wallet.points", loyalty.points, person_id=call.person_id, of=int)
+    balance = await call.look("wallet.balance", wallets.balance, person_id=call.person_id)
+    points = await call.look("wallet.points", loyalty.points, person_id=call.person_id)
     options = [Option(call.say("ussd.option.top_up"), "top_up")]
     await call.choose("wallet", options, balance=format_xaf(balance), points=points)
     return await _top_up(call)

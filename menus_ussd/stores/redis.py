@@ -70,14 +70,14 @@ class RedisSessionStore:
             await asyncio.sleep(WAIT_STEP_SECONDS)
 
     async def newest(self, phone_index: bytes) -> Session | None:
-        key = await self._redis.get(b"ussd:newest:" + phone_index)
+        key = await self._redis.get(f"ussd:newest:{phone_index.hex()}")
         packed = await self._redis.get(key) if key else None
-        return codec.decode(packed) if packed else None
+        return codec.decode(packed) if isinstance(packed, bytes) else None
 
     async def write(self, session: Session, token: str) -> None:
         key = f"ussd:session:{session.id}"
         written = await self._commit(
-            keys=[key, f"ussd:lease:{session.id}", b"ussd:newest:" + session.phone_index],
+            keys=[key, f"ussd:lease:{session.id}", f"ussd:newest:{session.phone_index.hex()}"],
             args=[token, codec.encode(session), self._ttl_seconds, key],
         )
         if not written:

@@ -56,10 +56,10 @@ class ToyShop:
     async def journey(self, call: Call) -> End:
         if call.session.prior:
             unfinished = call.session.prior
-            if await call.choose("resume", [Option("go on", True), Option("anew", False)]):
+            if await call.choose("resume", [Option("go on", True), Option("anew", False)], of=bool):
                 raise Restart(unfinished)
             raise Restart
-        match await call.choose("home", [Option("buy", "buy"), Option("say", "say"), Option("code", "code")]):
+        match await call.choose("home", [Option("buy", "buy"), Option("say", "say"), Option("code", "code")], of=str):
             case "buy":
                 return await self.shop(call)
             case "say":
@@ -67,12 +67,12 @@ class ToyShop:
                 await call.ask("wallet.amount", parse_xaf)
                 return End("ussd.place.found", {"words": words})
             case _:
-                await call.choose("track.code", [], **CODE)
+                await call.choose("track.code", [], of=str, **CODE)
                 raise AssertionError
 
     async def shop(self, call: Call) -> End:
         toy = await call.choose("order.restaurant", self.toys, of=int)
-        price = await call.look("price", self.price, toy=toy, of=int)
+        price = await call.look("price", self.price, toy=toy)
         await call.secret("pin.enter", self.verify)
         await call.confirm("wallet.confirm", [Option("yes", True)], amount=price)
         bought = await call.once("buy", self.buy, toy=toy, amount=price)
