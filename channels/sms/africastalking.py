@@ -41,7 +41,9 @@ class Report(msgspec.Struct, frozen=True):
 def read_incoming(body: bytes) -> IncomingText:
     """The incoming callback. Raises InvalidInput or InvalidPhone when it names no message or no subscriber."""
     form = _form(body)
-    return IncomingText(PROVIDER, _needed(form, "id"), parse_phone(_needed(form, "from"), carriers_plus=True), form.get("text", ""))
+    return IncomingText(
+        PROVIDER, _needed(form, "id"), parse_phone(_needed(form, "from"), carriers_plus=True), form.get("text", "")
+    )
 
 
 def read_report(body: bytes) -> Report:
@@ -78,7 +80,7 @@ class AfricasTalkingCarrier:
             read_seconds=settings.sms_read_seconds,
         )
 
-    async def send(self, *, phone: str, text: str, message_id: UUID) -> SendResult:
+    async def send(self, *, phone: str, text: str, message_id: UUID) -> SendResult:  # noqa: ARG002
         """One text to one number. The provider takes no id of ours, so `message_id` stays here."""
         form = {
             "username": self._settings.africastalking_username,

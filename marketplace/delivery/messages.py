@@ -6,7 +6,7 @@ from uuid import UUID
 from core.database import Tx
 from core.phones import mask_phone
 from core.sealed import seal
-from marketplace.catalogue import service as catalogue
+from marketplace.catalogue import queries as catalogue
 from marketplace.delivery.queries import Job, delivery_code
 from marketplace.notifications.service import notify
 from marketplace.people import service as people
@@ -35,15 +35,14 @@ async def offer(tx: Tx, job: Job, *, driver_id: UUID, until: datetime) -> None:
 async def pickup_number(tx: Tx, job: Job, *, driver_id: UUID) -> None:
     """To the restaurant's phones, since any may lie at the counter: who comes, and the number that proves it."""
     driver = await get_driver(tx, driver_id=driver_id)
-    for phone in await catalogue.restaurant_phones(tx, restaurant_id=job.restaurant_id):
-        person = await people.recognise(tx, phone=phone)
+    for person in await catalogue.restaurant_staff(tx, restaurant_id=job.restaurant_id):
         params: dict[str, str | int] = {
             "number": job.number,
             "driver": driver.name or mask_phone(driver.phone),
             "code": seal("pickup_number", job.delivery_id),
         }
         await notify(
-            tx, phone=phone, language=person.language, key="sms.driver_comes", params=params, about=job.order_id
+            tx, phone=person.phone, language=person.language, key="sms.driver_comes", params=params, about=job.order_id
         )
 
 

@@ -1,0 +1,86 @@
+"""What a customer asks by SMS."""
+
+from channels.sms.exchange import Ask, Reply, which
+from core.money import parse_xaf
+from marketplace.loyalty import service as loyalty
+from marketplace.notifications import service as notifications
+from marketplace.ordering import queries as orders
+from marketplace.ordering import service as ordering
+from marketplace.ordering.queries import Order
+from marketplace.wallets import service as wallets
+
+
+async def balance(ask: Ask) -> Reply:
+    """`SOLDE`"""
+    return Reply("sms.balance", {"balance_xaf": await wallets.balance(ask.tx, person_id=ask.person.id)})
+
+
+async def points(ask: Ask) -> Reply:
+    """`POINTS`"""
+    held = await loyalty.points(ask.tx, person_id=ask.person.id)
+    tier = await loyalty.tier(ask.tx, person_id=ask.person.id)
+    return Reply("sms.points", {"points": held, "tier": tier.name})
+
+
+async def top_up(ask: Ask) -> Reply:
+    """`RECHARGE 2000`: the sender's own number pays."""
+    amount_xaf = parse_xaf(ask.parts["amount"])
+    phone = ask.person.phone
+    await wallets.request_top_up(ask.tx, person_id=ask.person.id, amount_xaf=amount_xaf, phone=phone, key=ask.key)
+    return Reply("sms.top_up_asked", {"amount_xaf": amount_xaf})
+
+
+async def track(ask: Ask) -> Reply:
+    """`SUIVI 4821`, or `SUIVI` with one live order."""
+    meant = await _meant(ask)
+    match meant:
+        case []:
+            return Reply("sms.no_order")
+        case [order]:
+            return _status(ask, order)
+        case _:
+            return which([f"{ask.parts['word'].upper()} {order.number}" for order in meant])
+
+
+async def cancel(ask: Ask) -> Reply:
+    """`ANNULE 4821`; the use case tells what becomes of the money."""
+    meant = await _meant(ask)
+    match meant:
+        case []:
+            return Reply("sms.no_order", changed=False)
+        case [order]:
+            await ordering.cancel(ask.tx, order_id=order.id, person_id=ask.person.id)
+            return Reply(None)
+        case _:
+            return which([f"{ask.parts['word'].upper()} {order.number}" for order in meant])
+
+
+async def stop(ask: Ask) -> Reply:
+    """`STOP`: no advertising."""
+    await notifications.opt_out(ask.tx, phone=ask.person.phone)
+    return Reply("sms.stopped")
+
+
+async def start(ask: Ask) -> Reply:
+    """`START`: takes STOP back."""
+    await notifications.opt_in(ask.tx, phone=ask.person.phone)
+    return Reply("sms.started")
+
+
+async def _meant(ask: Ask) -> list[Order]:
+    """The order of the number that was sent, else all live ones."""
+    if "number" in ask.parts:
+        found = await orders.find_by_number(ask.tx, number=ask.number, person_id=ask.person.id)
+        return [found] if found else []
+    return await orders.live_orders(ask.tx, person_id=ask.person.id)
+
+
+def _status(ask: Ask, order: Order) -> Reply:
+    params: dict[str, str | int] = {
+        "number": order.number,
+        "restaurant": order.restaurant_name,
+        "state": ask.say(f"ussd.state.{order.state.lower()}"),
+    }
+    if order.delivery_code:
+        return Reply("sms.track_code", {**params, "code": order.delivery_code})
+    return Reply("sms.track", params)
