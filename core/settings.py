@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""  # how the outside reaches us, for callbacks; empty: http://host:port
     database_url: str = ""  # runs with the restricted role; empty: the embedded PostgreSQL
     database_owner_url: str = ""  # migrates; empty: database_url does
+    embedded_isolation: str = "auto"  # how root runs the embedded one: "namespace", "service-user", or what works
     redis_url: str = ""  # sessions and limits; empty: in process, for one web process
     simulator_url: str = ""  # where the simulated networks listen; only in demo and tests
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts (D20)

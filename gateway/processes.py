@@ -8,9 +8,10 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 # Loaded before any fork: a child must not import.
@@ -77,3 +78,20 @@ def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float])
             return process.wait(seconds)
     process.kill()
     return process.wait()
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """SIGINT, SIGTERM and a closed terminal raise KeyboardInterrupt, once: what follows is the orderly stop."""
+    caught = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        caught.append(signal.SIGHUP)
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        for number in caught:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in caught:
+        signal.signal(number, interrupt)
+    yield

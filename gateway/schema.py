@@ -4,13 +4,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from core.database import driver_url
+from core.database import Database, driver_url
+from gateway.errors import CannotRun
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -30,11 +30,6 @@ def newest() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def current(connection: Connection) -> str | None:
-    """The revision the database has."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
 async def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`, one process at a time."""
     engine = create_async_engine(driver_url(url), poolclass=NullPool)
@@ -46,3 +41,17 @@ async def migrate(url: str, revision: str = "head") -> None:
             await connection.commit()
     finally:
         await engine.dispose()
+
+
+async def version(database: Database) -> str | None:
+    """The revision of the database's schema; None when it was never migrated."""
+    async with database.reading() as tx:
+        if await tx.value(text("SELECT to_regclass('alembic_version')")) is None:
+            return None
+        return str(await tx.value(text("SELECT version_num FROM alembic_version")))
+
+
+async def require_newest(database: Database) -> None:
+    """Raises CannotRun when the database does not have the schema that this code needs."""
+    if (found := await version(database)) != newest():
+        raise CannotRun(f"The schema is at {found}, this version needs {newest()}: run `gateway migrate`.")

@@ -1,4 +1,4 @@
-"""The effects table, and the job queue's own tables."""
+"""The effects table, the workers' signs of life, and the job queue's own tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +21,15 @@ def upgrade() -> None:
         sa.Column("result", postgresql.JSONB),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_table(
+        "worker_heartbeat",
+        sa.Column("worker_id", sa.Uuid, primary_key=True),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+    )
     run_script(QueryBuilderEnvironment().build_install_query())
 
 
 def downgrade() -> None:
     run_script(QueryBuilderEnvironment().build_uninstall_query())
+    op.drop_table("worker_heartbeat")
     op.drop_table("effect")

@@ -1,0 +1,182 @@
+"""The `gateway` command. Each verb imports what it needs when it runs, so that all of them start fast."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.errors import CannotRun
+
+if TYPE_CHECKING:
+    from core.database import Database
+
+Result = TypeVar("Result")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status. What cannot run says why in one sentence."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except (CannotRun, ValueError) as problem:  # ValueError: a setting that cannot be read, named by its variable
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    """Start everything with demo data and simulated networks; Ctrl-C stops it."""
+    from gateway.demo import demo
+
+    demo(end_with_parent=arguments.end_with_parent)
+
+
+def _serve(_: argparse.Namespace) -> None:
+    """Run the web process."""
+    from gateway.web import serve
+
+    serve()
+
+
+def _worker(_: argparse.Namespace) -> None:
+    """Run a worker: jobs, and what is due."""
+    from gateway.worker import work
+
+    work()
+
+
+def _migrate(_: argparse.Namespace) -> None:
+    """Bring the database to the newest schema."""
+    from core.settings import load_settings
+    from gateway.configuration import with_database
+    from gateway.schema import migrate, newest
+
+    with with_database(load_settings()) as settings:
+        asyncio.run(migrate(settings.database_owner_url or settings.database_url))
+    _print(f"The schema is at {newest()}.")
+
+
+def _seed(_: argparse.Namespace) -> None:
+    """Load the demo data; what is there already stays."""
+    from gateway.seed import seed
+
+    _migrate(_)
+    _print(str(_with_database(seed)))
+
+
+def _dial(arguments: argparse.Namespace) -> None:
+    """Be a phone of the demo's simulated network, in the terminal."""
+    from core.settings import load_settings
+    from gateway.dial import dial
+
+    asyncio.run(dial(load_settings().base_url, arguments.code, arguments.msisdn))
+
+
+def _config(_: argparse.Namespace) -> None:
+    """Print every effective setting, secrets masked."""
+    from core.settings import effective
+    from gateway.configuration import command_settings
+
+    for name, value in effective(command_settings(make_secrets=False)).items():
+        _print(f"{name}={value}")
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    """Check that books, orders, payments and the provider's balance agree."""
+    from gateway.doctor import examine
+
+    findings = _with_database(examine)
+    _print("\n".join(findings) or "All is well.")
+    return 1 if findings else 0
+
+
+def _simulator(arguments: argparse.Namespace) -> None:
+    """Run the simulated networks: CamPay, Africa's Talking and the phones."""
+    from core.logs import configure_logging
+    from core.settings import load_settings
+    from payments.simulator.app import run
+    from payments.simulator.settings import SimulatorSettings
+
+    configure_logging(service="simulator")
+    own = {name: value for name in ("port", "data", "product_url") if (value := getattr(arguments, name)) is not None}
+    run(SimulatorSettings.beside(load_settings(), **own))
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Print a report of the books."""
+    from gateway.reports import REPORTS
+    from ledger.rendering import render
+
+    async def make(database: "Database") -> str:
+        async with database.reading() as tx:
+            return render(await REPORTS[arguments.name](tx, arguments), arguments.format, arguments.language)
+
+    sys.stdout.write(_with_database(make))
+
+
+def _with_database(work: "Callable[[Database], Awaitable[Result]]") -> Result:
+    """What `work` returns for this PORT's database, which must have this code's schema."""
+    from gateway.configuration import command_settings, with_database
+    from gateway.parts import make_parts
+    from gateway.schema import require_newest
+
+    async def run() -> Result:
+        parts = make_parts(settings, connections=2)
+        try:
+            await require_newest(parts.database)
+            return await work(parts.database)
+        finally:
+            await parts.close()
+
+    with with_database(command_settings()) as settings:
+        return asyncio.run(run())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gateway", description="Mboa Gateway. PORT selects the installation (8000).")
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=run.__doc__, description=run.__doc__)
+        made.set_defaults(run=run)
+        return made
+
+    verb("demo", _demo).add_argument("--end-with-parent", action="store_true", help="stop when the parent process ends")
+    verb("serve", _serve)
+    verb("worker", _worker)
+    verb("migrate", _migrate)
+    verb("seed", _seed)
+    dial = verb("dial", _dial)
+    dial.add_argument("code", help="what to dial, for example '*237*1#'")
+    dial.add_argument("--from", dest="msisdn", required=True, metavar="MSISDN", help="whose phone it is")
+    verb("config", _config)
+    verb("doctor", _doctor)
+    simulator = verb("simulator", _simulator)
+    simulator.add_argument("--port", type=int)
+    simulator.add_argument("--data", type=Path, required=True, help="directory of its own database")
+    simulator.add_argument("--product-url", help="where its callbacks go")
+    _add_report_arguments(verb("report", _report))
+    return parser
+
+
+def _add_report_arguments(report: argparse.ArgumentParser) -> None:
+    report.add_argument("name", choices=("trial-balance", "account-statement"))
+    report.add_argument("--format", choices=("text", "csv", "json"), default="text")
+    report.add_argument("--language", choices=("fr", "en"), default="fr")
+    report.add_argument("--account", help="code of the account, for a statement")
+    report.add_argument("--since", type=_instant, help="ISO 8601; UTC unless it says otherwise")
+    report.add_argument("--until", type=_instant, help="the same; for a balance, its instant")
+    report.add_argument("--limit", type=int, default=10_000, help="lines at most")
+
+
+def _instant(raw: str) -> datetime:
+    instant = datetime.fromisoformat(raw)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
