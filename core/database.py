@@ -97,7 +97,6 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=10,
-            hide_parameters=True,  # in the texts of errors: they reach the log
             hide_parameters=True,  # an error's text is logged, and parameters hold what people typed
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
