@@ -1,0 +1,89 @@
+"""Who is calling, whether they may, and whether they come too often: the guards of the API (D20, D24)."""
+
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi.spec import SecurityScheme
+from litestar.types import Guard, Scope
+
+from core.database import Database
+from core.errors import Forbidden, Unauthenticated
+from core.limits import Limits
+from core.settings import Settings
+from marketplace.people import service as people
+from marketplace.people.login import Identity, read_access_token
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+BEARER = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+
+
+def allow(*roles: str) -> Guard:
+    """A guard that lets in whoever shows an access token with one of `roles`, and counts the request."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        identity = _identify(connection)
+        connection.scope["user"] = identity
+        if identity.role not in roles:
+            raise Forbidden()
+        limits: Limits = connection.app.state.limits
+        await limits.spend("general", str(identity.subject))
+
+    return guard
+
+
+def _identify(connection: Connection) -> Identity:
+    """Whom the request's access token speaks for. Raises Unauthenticated."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated()
+    database: Database = connection.app.state.database
+    return read_access_token(database.keys, token.strip(), database.clock.now())
+
+
+def caller(request: Request[Any, Any, Any]) -> Identity:
+    """What handlers name to know who is calling; only behind `allow`."""
+    identity: Identity = request.user
+    return identity
+
+
+async def no_flood(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard against floods from one address. Generous: carriers put thousands of phones behind one (D20)."""
+    database: Database = connection.app.state.database
+    limits: Limits = connection.app.state.limits
+    address = client_address(connection.scope, database.settings)
+    await limits.spend("address", database.keys.fingerprint("address", address))
+
+
+def client_address(scope: Scope, settings: Settings) -> str:
+    """The nearest address that is none of our own proxies'; X-Forwarded-For counts only behind those."""
+    trusted = settings.trusted_proxies
+    client = scope["client"]
+    address = client[0] if client else ""
+    if not _is_among(address, trusted):
+        return address
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    hops = [hop.strip() for hop in forwarded.decode("latin-1").split(",")]
+    return next((hop for hop in reversed(hops) if hop and not _is_among(hop, trusted)), address)
+
+
+def _is_among(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        return any(ip_address(address) in ip_network(network) for network in networks)
+    except ValueError:
+        return False
+
+
+async def learn_language(_: Exception, scope: Scope) -> None:
+    """Before an error is rendered: the customer's own language, unless the client named one."""
+    identity = scope.get("user")
+    if not isinstance(identity, Identity) or identity.role != "customer":
+        return
+    if any(name == b"accept-language" for name, _ in scope["headers"]):
+        return
+    database: Database = scope["litestar_app"].state.database
+    async with database.reading() as tx:
+        scope["state"]["language"] = (await people.get(tx, person_id=identity.subject)).language

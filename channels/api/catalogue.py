@@ -1,0 +1,79 @@
+"""Restaurants, dishes and places: what a client reads before anyone logs in, and may keep (A1.13)."""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+
+from channels.api.encoding import CatalogueResponse, problems
+from channels.api.views import PAGE_SIZE, DishView, LandmarkView, Page, QuarterView, RestaurantView, page_of, shown
+from core.database import Database
+from marketplace.catalogue import queries as catalogue
+from marketplace.places import queries as places
+
+PageNumber = Annotated[int, Parameter(ge=1, le=10_000)]
+PageSize = Annotated[int, Parameter(ge=1, le=100)]
+Number = Annotated[int, Parameter(ge=1, le=2_000_000_000)]
+
+NO_ZONE = 0  # near nothing: every zone is equally far
+
+
+@get("/restaurants", response_class=CatalogueResponse, responses=problems(404))
+async def list_restaurants(
+    database: Database,
+    search: Annotated[str | None, Parameter(max_length=40)] = None,
+    near: Annotated[Number | None, Parameter(description="A quarter's id.")] = None,
+    page: PageNumber = 1,
+    size: PageSize = PAGE_SIZE,
+) -> Page[RestaurantView]:
+    """Restaurants: the open ones first, nearest first when `near` is given, else by number."""
+    async with database.reading() as tx:
+        zone = (await places.get_quarter(tx, quarter_id=near)).zone_id if near else None
+        found = await catalogue.restaurants(tx, near_zone=zone, search=search)
+    return page_of([shown(restaurant, RestaurantView) for restaurant in found], page, size)
+
+
+@get("/restaurants/{number:int}/dishes", response_class=CatalogueResponse, responses=problems(404))
+async def list_dishes(
+    number: Number,
+    database: Database,
+    page: PageNumber = 1,
+    size: PageSize = PAGE_SIZE,
+) -> Page[DishView]:
+    """The menu of restaurant `number`, sold-out dishes included."""
+    async with database.reading() as tx:
+        restaurant = await catalogue.restaurant_by_number(tx, number=number)
+        found = await catalogue.dishes(tx, restaurant_id=restaurant.id, available_only=False)
+    return page_of([shown(dish, DishView) for dish in found], page, size)
+
+
+@get("/places/quarters", response_class=CatalogueResponse, responses=problems(404))
+async def list_quarters(
+    database: Database,
+    search: Annotated[str | None, Parameter(max_length=40, description="At least 3 letters.")] = None,
+    restaurant: Annotated[Number | None, Parameter(description="A restaurant's number.")] = None,
+    page: PageNumber = 1,
+    size: PageSize = PAGE_SIZE,
+) -> Page[QuarterView]:
+    """Quarters that meals are brought to: by name, else the nearest to `restaurant` first, else by zone."""
+    async with database.reading() as tx:
+        if search is not None:
+            found = await places.search_quarters(tx, prefix=search)
+        else:
+            near = await catalogue.restaurant_by_number(tx, number=restaurant) if restaurant else None
+            found = await places.quarters_near(tx, zone_id=near.zone_id if near else NO_ZONE)
+    return page_of([shown(quarter, QuarterView) for quarter in found], page, size)
+
+
+@get("/places/quarters/{quarter_id:int}/landmarks", response_class=CatalogueResponse, responses=problems(404))
+async def list_landmarks(
+    quarter_id: Number,
+    database: Database,
+    page: PageNumber = 1,
+    size: PageSize = PAGE_SIZE,
+) -> Page[LandmarkView]:
+    """The landmarks of a quarter, best known first."""
+    async with database.reading() as tx:
+        await places.get_quarter(tx, quarter_id=quarter_id)
+        found = await places.landmarks(tx, quarter_id=quarter_id)
+    return page_of([shown(landmark, LandmarkView) for landmark in found], page, size)

@@ -1,0 +1,62 @@
+"""`/api/v1`: every resource and who may use it, in one list."""
+
+from litestar import Router
+from litestar.di import Provide
+
+from channels.api import catalogue, login, orders, reports, wallet
+from channels.api.access import allow, caller, no_flood
+from channels.api.encoding import ApiRequest, ApiResponse
+from core.settings import Settings
+
+_BEARER = [{"bearer": []}]
+
+
+def api_router(settings: Settings) -> Router:
+    """The compact API. Its parts come by name: `database`, `limits` and, behind a guard, `caller`."""
+    return Router(
+        "/api/v1",
+        route_handlers=[
+            login.start_login,
+            login.verify_login,
+            login.log_in_staff,
+            login.refresh_tokens,
+            login.log_out,
+            catalogue.list_restaurants,
+            catalogue.list_dishes,
+            catalogue.list_quarters,
+            catalogue.list_landmarks,
+            _customers(),
+            _finance(),
+        ],
+        guards=[no_flood],
+        request_class=ApiRequest,
+        response_class=ApiResponse,
+        request_max_body_size=settings.api_body_bytes,
+    )
+
+
+def _customers() -> Router:
+    return Router(
+        "/",
+        route_handlers=[
+            orders.make_quote,
+            orders.place_order,
+            orders.list_orders,
+            orders.read_order,
+            orders.cancel_order,
+            wallet.read_wallet,
+            wallet.top_up,
+        ],
+        guards=[allow("customer")],
+        dependencies={"caller": Provide(caller, sync_to_thread=False)},
+        security=_BEARER,
+    )
+
+
+def _finance() -> Router:
+    return Router(
+        "/",
+        route_handlers=[reports.trial_balance, reports.account_statement],
+        guards=[allow("finance", "admin")],
+        security=_BEARER,
+    )

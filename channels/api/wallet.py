@@ -1,0 +1,46 @@
+"""The customer's wallet: balance, points, top-up."""
+
+from litestar import get, post
+
+from channels.api.encoding import problems
+from channels.api.idempotency import IdempotencyKey, intention
+from channels.api.views import NewTopUp, TopUpView, WalletView, shown
+from core.database import Database, Tx
+from core.limits import Limits
+from core.phones import parse_phone
+from marketplace.loyalty import service as loyalty
+from marketplace.people import service as people
+from marketplace.people.login import Identity
+from marketplace.wallets import service as wallets
+
+
+@get("/wallet", responses=problems(401, 403))
+async def read_wallet(caller: Identity, database: Database) -> WalletView:
+    """What the customer has with us, in francs and in points."""
+    async with database.reading() as tx:
+        return WalletView(
+            balance_xaf=await wallets.balance(tx, person_id=caller.subject),
+            points=await loyalty.points(tx, person_id=caller.subject),
+            tier=(await loyalty.tier(tx, person_id=caller.subject)).name,
+        )
+
+
+@post("/wallet/top-ups", responses=problems(401, 403, 409))
+async def top_up(
+    data: NewTopUp, caller: Identity, idempotency_key: IdempotencyKey, database: Database, limits: Limits
+) -> TopUpView:
+    """Ask a phone to pay into the wallet: the prompt goes out at once, the outcome comes by SMS."""
+    asked = intention(database.keys, caller.subject, idempotency_key, "top-ups", data)
+    if answer := await asked.answered(database, TopUpView):
+        return answer
+    await limits.spend("payments", str(caller.subject))
+    async with database.transaction() as tx:
+        return await asked.once(tx, lambda: _top_up(tx, data, caller, asked.key), TopUpView)
+
+
+async def _top_up(tx: Tx, data: NewTopUp, caller: Identity, key: str) -> TopUpView:
+    phone = parse_phone(data.phone) if data.phone else (await people.get(tx, person_id=caller.subject)).phone
+    requested = await wallets.request_top_up(
+        tx, person_id=caller.subject, amount_xaf=data.amount_xaf, phone=phone, key=key
+    )
+    return shown(requested, TopUpView)

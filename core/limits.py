@@ -1,0 +1,66 @@
+"""Rate limits (D20): how often an account, a phone or an address may do one kind of thing.
+
+Counted in Redis when REDIS_URL is set, so that all web processes share the counters, else in this process.
+A limit protects; it decides nothing. When Redis fails, each process counts alone rather than refuse everyone.
+"""
+
+import math
+import time
+from typing import Literal
+
+from limits import parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+
+from core.errors import TooManyRequests
+from core.logs import logger
+from core.settings import Settings
+
+Limit = Literal["general", "auth", "payments", "orders", "address"]
+
+log = logger(__name__)
+
+
+class Limits:
+    """The counters of one process, or of all that share a Redis."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._rates = {
+            "general": parse(settings.rate_general),
+            "auth": parse(settings.rate_auth),
+            "payments": parse(settings.rate_payments),
+            "orders": parse(settings.rate_orders),
+            "address": parse(settings.rate_address),
+        }
+        self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = _shared(settings.redis_url) if settings.redis_url else self._alone
+
+    async def spend(self, limit: Limit, key: str) -> None:
+        """Count one act of `key` (an id or a keyed hash, never a phone or an address) against `limit`.
+
+        Raises TooManyRequests, with `retry_after_seconds`, when it is used up.
+        """
+        try:
+            await self._spend(self._shared, limit, key)
+        except StorageError as problem:
+            log.warning("limits_alone", problem=type(problem.storage_error).__name__)
+            await self._spend(self._alone, limit, key)
+
+    async def _spend(self, limiter: SlidingWindowCounterRateLimiter, limit: Limit, key: str) -> None:
+        rate = self._rates[limit]
+        if not await limiter.hit(rate, limit, key):
+            window = await limiter.get_window_stats(rate, limit, key)
+            raise TooManyRequests(retry_after_seconds=max(1, math.ceil(window.reset_time - time.time())))
+
+
+def _shared(redis_url: str) -> SlidingWindowCounterRateLimiter:
+    # The short time-outs keep a hanging Redis from holding up every request.
+    storage = RedisStorage(
+        f"async+{redis_url}",
+        implementation="redispy",
+        wrap_exceptions=True,
+        socket_timeout=1.0,
+        socket_connect_timeout=1.0,
+    )
+    return SlidingWindowCounterRateLimiter(storage)

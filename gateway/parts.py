@@ -1,0 +1,47 @@
+"""What a process is made of, put together in one place from its settings."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.clock import Clock
+from core.crypto import Keyring
+from core.database import Database
+from core.limits import Limits
+from core.settings import Settings
+from menus_ussd.assembly import build_ussd
+from menus_ussd.engine import Engine
+
+
+@dataclass
+class Parts:
+    """The parts of one process. What not every process needs is made when it is first asked for."""
+
+    settings: Settings
+    database: Database
+    limits: Limits
+
+    @cached_property
+    def ussd(self) -> Engine:
+        """The conversation engine."""
+        return build_ussd(self.database)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.database.close()
+
+
+def make_parts(settings: Settings, *, connections: int, clock: Clock | None = None) -> Parts:
+    """The parts for `settings`; nothing is connected yet. Raises ValueError when a setting cannot be used."""
+    keys = keyring(settings)
+    database = Database(settings.database_url, settings=settings, keys=keys, clock=clock, connections=connections)
+    return Parts(settings=settings, database=database, limits=Limits(settings))
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The keys derived from SECRET_KEY. Raises ValueError when it is not base64 of at least 32 bytes (D31)."""
+    try:
+        return Keyring(base64.b64decode(settings.secret_key, validate=True))
+    except (binascii.Error, ValueError) as problem:
+        raise ValueError(f"SECRET_KEY: {problem}") from None
