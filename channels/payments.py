@@ -7,7 +7,9 @@ better, and never retries what we have understood to be nonsense.
 from typing import Any
 
 from litestar import Request, Response, route
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from core import logs
 from core.crypto import same
@@ -25,7 +27,9 @@ log = logs.logger(__name__)
     request_max_body_size=None,
     include_in_schema=False,
 )
-async def campay_callback(request: Request[Any, Any, Any], secret: str, database: Database) -> Response[bytes]:
+async def campay_callback(
+    request: Request[Any, Any, Any], secret: FromPath[str], database: NamedDependency[Database]
+) -> Response[bytes]:
     """Store what came, and have the attempt that it names read at the provider."""
     settings = database.settings
     if not settings.payments_secret or not same(secret, settings.payments_secret):

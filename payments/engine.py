@@ -100,9 +100,7 @@ class Engine:
         if case.attempt.deadline is not None and case.attempt.deadline <= tx.now:
             await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, "NOT_SENT LATE")
             return None
-        held = await pacing.held_until(tx, case)
-        if held is not None:
-            await attempts.note(tx, case, next_check_at=held)
+        if await _held(tx, case):
             return None
         if case.payment.kind is not Kind.COLLECT:
             await attempts.note(tx, case, next_check_at=tx.now + self._lease)
@@ -136,6 +134,8 @@ class Engine:
                 return
             if floats is not None and floats.get(owed.carrier, 0) < needed:
                 await self._wait_for_float(tx, locked)
+                return
+            if await _held(tx, locked):  # by one that was vetted at the same time
                 return
             await self._mark_sent(tx, locked, tx.keys.encrypt(holder) if holder else None)
         await self._send(case)
@@ -203,6 +203,14 @@ class Engine:
         if sent_at is None or case.attempt.state is State.SENT:
             return []
         return await provider.locate(case.attempt.id, since=_day(sent_at, -1), until=_day(now, 1))
+
+
+async def _held(tx: Tx, case: Case) -> bool:
+    """Whether something else goes first; the attempt then comes round again."""
+    until = await pacing.held_until(tx, case)
+    if until is not None:
+        await attempts.note(tx, case, next_check_at=until)
+    return until is not None
 
 
 def _is_ours(case: Case, record: Record) -> bool:

@@ -34,15 +34,15 @@ BEGIN
     SELECT coalesce(sum(received_xaf), 0) INTO received FROM attempt
         WHERE payment_id = NEW.returns AND settled_at IS NOT NULL;
     SELECT coalesce(sum(amount_xaf), 0) INTO returned FROM payment
-        WHERE returns = NEW.returns AND state <> 'FAILED' AND id <> NEW.id;
-    IF returned + NEW.amount_xaf > received THEN
+        WHERE returns = NEW.returns AND state <> 'FAILED';
+    IF returned > received THEN
         RAISE EXCEPTION 'refunds of payment % exceed what was received', NEW.returns
             USING ERRCODE = 'check_violation', CONSTRAINT = 'refund_within_receipts';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER refund_within_receipts BEFORE INSERT OR UPDATE OF returns, amount_xaf, state ON payment
+CREATE TRIGGER refund_within_receipts AFTER INSERT OR UPDATE OF returns, amount_xaf, state ON payment
     FOR EACH ROW WHEN (NEW.returns IS NOT NULL AND NEW.state <> 'FAILED')
     EXECUTE FUNCTION refund_within_receipts();
 """

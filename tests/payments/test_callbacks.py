@@ -1,0 +1,294 @@
+"""The doorbell: a callback causes a read of the attempt it names, and nothing else."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from channels.payments import campay_callback
+from core.database import Database
+from core.settings import Settings
+from payments.tables import provider_event
+from tests.payments.house import MTN_FLOAT, House
+from tests.payments.network import FakeCampay, lost
+
+pytestmark = pytest.mark.anyio
+
+DOOR = "/payments/campay/demo"
+
+
+@pytest.fixture
+async def web(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    app = Litestar([campay_callback], dependencies={"database": Provide(lambda: database, sync_to_thread=False)})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    return settings.campay_webhook_key
+
+
+async def verdicts(house: House) -> list[str]:
+    async with house.database.reading() as tx:
+        rows = await tx.all(select(provider_event.c.verdict).order_by(provider_event.c.id))
+        return [row.verdict for row in rows]
+
+
+async def prompted(house: House) -> None:
+    await house.collect()
+    await house.sweep()
+
+
+@pytest.mark.parametrize("encoding", ["get", "json", "form"])
+async def test_a_callback_has_the_attempt_read_at_once(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, encoding: str
+) -> None:
+    await prompted(house)
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    ways: dict[str, dict[str, Any]] = {"get": {"params": fields}, "json": {"json": fields}, "form": {"data": fields}}
+    method = "GET" if encoding == "get" else "POST"
+    answer = await web.request(method, DOOR, **ways[encoding])
+    assert (answer.status_code, answer.content) == (200, b"")
+    await house.sweep()  # no time has passed
+    assert house.outcomes == ["paid"]
+    assert await verdicts(house) == ["rung"]
+
+
+async def test_a_callback_hands_back_a_lost_reference(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await house.collect()
+    campay.after["/collect/"].append(lost)
+    await house.sweep()
+    campay.before["/history/"].extend([lost] * 9)
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    await web.get(DOOR, params=fields)
+    await house.sweep()
+    assert house.outcomes == ["paid"]
+    assert (await house.attempts())[0].provider_ref == fields["reference"]
+    assert campay.count("/collect/") == 1
+
+
+async def test_a_callback_that_overtakes_its_own_answer_is_heard(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    """The worker still waits for (or died before) the answer to `/collect/`: the attempt is SENT."""
+    await house.collect()
+    (tried,) = await house.attempts()
+    campay.after["/collect/"].append(_die)
+    with pytest.raises(_Killed):
+        await house.engine.advance(tried.id)
+    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    await house.sweep()
+    assert await house.states() == ["SUCCEEDED"]
+    assert campay.count("/collect/") == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"external_reference": str(uuid4())},
+        {"external_reference": "None"},
+        {"endpoint": "withdraw"},
+        {"amount": "3900.00"},
+        {"currency": "EUR"},
+        {"phone_number": "237670000099"},
+        {"phone_number": "None"},
+    ],
+)
+async def test_a_reference_is_adopted_only_when_its_record_shows_the_same_payment(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, changes: dict[str, str]
+) -> None:
+    await house.collect()
+    campay.after["/collect/"].append(lost)
+    await house.sweep()
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    campay.only().update(changes)
+    campay.before["/history/"].extend([lost] * 9)
+    await web.get(DOOR, params=fields)
+    await house.sweep()
+    assert await house.states() == ["UNKNOWN"]
+    assert await house.balance(MTN_FLOAT) == 0
+
+
+async def test_a_callback_that_says_successful_over_a_record_that_failed_ends_as_failed(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    campay.decide("FAILED")
+    await web.get(DOOR, params=fields)
+    await house.sweep()
+    assert (await house.states(), house.outcomes) == (["FAILED"], ["failed"])
+
+
+async def test_a_late_success_after_failed_is_learned_by_callback_and_goes_back(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    await house.sweep()
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
+    assert await house.balance("suspense:surplus") == 0  # already on its way back
+    assert await house.balance("clearing:payout") == 3800
+
+
+async def test_a_replay_is_recognised_and_causes_no_read(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    fields = campay.callback(campay.only(), key=key)
+    for _ in range(5):
+        assert (await web.get(DOOR, params=fields)).status_code == 200
+        await house.sweep()
+    assert campay.count("/transaction/") == 1
+    assert await verdicts(house) == ["rung"]
+
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=20)
+    await web.get(DOOR, params=campay.callback(campay.only(), key=key))
+    assert (await verdicts(house))[-1] == "final"
+    assert house.outcomes == ["paid"]
+
+
+def _claims(house: House, **changes: object) -> dict[str, object]:
+    start = house.clock.now()
+    return {"iat": start, "nbf": start, "exp": start + timedelta(hours=1), "source": "CamPay", **changes}
+
+
+async def test_forged_signatures_change_nothing(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    now = house.clock.now()
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    forged = [
+        "None",
+        "",
+        "not.a.token",
+        fields["signature"][:-2],
+        jwt.encode(_claims(house), "another key that is also long enough", algorithm="HS256"),
+        jwt.encode(_claims(house), key * 2, algorithm="HS512"),
+        jwt.encode(_claims(house), "", algorithm="none"),
+        jwt.encode(_claims(house, source="Campay Ltd"), key, algorithm="HS256"),
+        jwt.encode(_claims(house, exp=now - timedelta(seconds=61)), key, algorithm="HS256"),
+        jwt.encode(_claims(house, nbf=now + timedelta(seconds=61)), key, algorithm="HS256"),
+        jwt.encode({"source": "CamPay"}, key, algorithm="HS256"),
+    ]
+    for signature in forged:
+        answer = await web.post(DOOR, json={**fields, "signature": signature})
+        assert answer.status_code == 200
+        await house.sweep()
+    assert await verdicts(house) == ["forged"] * len(forged)
+    assert campay.count("/transaction/") == 0
+
+
+@pytest.mark.parametrize("seconds", [-59, 3659])
+async def test_clocks_may_differ_by_a_minute(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, seconds: int
+) -> None:
+    await prompted(house)
+    signed_at = house.clock.now() - timedelta(seconds=seconds)
+    await web.get(DOOR, params=campay.callback(campay.only(), key=key, at=signed_at))
+    assert await verdicts(house) == ["rung"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"SUCCESSFUL"',
+        b"\xff\xfe\x00",
+        b"<html></html>",
+        b'{"reference": {"a": 1}, "external_reference": ["x"]}',
+        b'{"reference": "../../token", "external_reference": "None"}',
+        b"status=SUCCESSFUL&refere",
+    ],
+)
+async def test_unreadable_callbacks_are_kept_and_change_nothing(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, body: bytes
+) -> None:
+    await prompted(house)
+    assert (await web.post(DOOR, content=body)).status_code == 200
+    assert await verdicts(house) == ["unreadable"]
+    assert await house.states() == ["PENDING"]
+
+
+async def test_a_truncated_callback_changes_nothing(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    body = json.dumps(campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    for cut in (10, len(body) // 2, len(body) - 1):
+        assert (await web.post(DOOR, content=body[:cut])).status_code == 200
+    await house.sweep()
+    assert await house.states() == ["PENDING"]
+
+
+async def test_an_oversized_callback_is_not_even_read_to_its_end(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key) | {"more": "x" * 5000}
+    assert (await web.post(DOOR, json=fields)).status_code == 200
+    assert (await web.get(f"{DOOR}?{urlencode(fields)}")).status_code == 200
+    assert await verdicts(house) == []
+
+
+async def test_a_callback_for_nothing_of_ours_is_kept(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await house.collect()  # not sent: nobody can have a callback for it
+    (tried,) = await house.attempts()
+    await house.collect(key="order:2", amount_xaf=500)
+    await house.engine.advance((await house.attempts())[1].id)
+    stranger = {**campay.only(), "reference": str(uuid4()), "external_reference": str(tried.id)}
+    await web.get(DOOR, params=campay.callback(stranger, key=key))
+    stranger = {**campay.only(), "reference": str(uuid4()), "external_reference": "None"}
+    await web.get(DOOR, params=campay.callback(stranger, key=key))
+    assert await verdicts(house) == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize("secret", ["wrong", "demo2", "dem%C3%B6"])
+async def test_an_unknown_secret_is_no_address(web: httpx.AsyncClient, house: House, secret: str) -> None:
+    assert (await web.post(f"/payments/campay/{secret}", json={"reference": "x"})).status_code == 404
+    assert await verdicts(house) == []
+
+
+async def test_events_are_encrypted_and_never_changed(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    fields = campay.callback(campay.only(), key=key) | {"phone_number": "237670000001"}
+    await web.get(DOOR, params=fields)
+    async with house.database.reading() as tx:
+        event = await tx.one(select(provider_event))
+    assert b"670000001" not in bytes(event.raw)
+    assert "237670000001" in house.database.keys.decrypt(event.raw)
+    for statement in ("UPDATE provider_event SET verdict = 'x'", "DELETE FROM provider_event"):
+        with pytest.raises(DBAPIError, match="insert-only"):
+            async with house.database.transaction() as tx:
+                await tx.run(text(statement))
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+def _die() -> httpx.Response:
+    raise _Killed
