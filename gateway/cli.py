@@ -44,7 +44,7 @@ def _serve(_: argparse.Namespace) -> None:
 
 def _worker(_: argparse.Namespace) -> None:
     """Run a worker: jobs, and what is due."""
-    from gateway.worker import work
+    from gateway.worker_process import work
 
     work()
 
@@ -65,7 +65,10 @@ def _seed(_: argparse.Namespace) -> None:
     from gateway.seed import seed
 
     _migrate(_)
-    _print(str(_with_database(seed)))
+    known = _with_database(seed)
+    _print(
+        f"There are {len(known.restaurants)} restaurants, {len(known.drivers)} drivers and {len(known.staff)} staff."
+    )
 
 
 def _dial(arguments: argparse.Namespace) -> None:

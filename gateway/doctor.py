@@ -13,7 +13,6 @@ from marketplace.ordering.states import FUNDED
 from payments.providers.campay import CAPABILITIES, Campay
 from payments.states import LIVE
 
-_UNDER_WAY_SECONDS = 5.0  # so long a difference may only be money that is just being moved
 _LOOK_AGAIN_SECONDS = 0.5
 
 # An order's escrow holds what was paid for it as long as nobody has earned it, and nothing before or after.
@@ -30,12 +29,15 @@ AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_or
 _FORGOTTEN = text("SELECT id, state FROM attempt WHERE state = ANY(:live) AND next_check_at IS NULL")
 
 
-async def examine(database: Database) -> list[str]:
-    """One sentence for each thing that is wrong; empty when all is well."""
+async def examine(database: Database, *, patience_seconds: float = 5.0) -> list[str]:
+    """One sentence for each thing that is wrong; empty when all is well.
+
+    A provider's balance that differs is looked at again for `patience_seconds`: money may just be moving.
+    """
     async with database.reading() as tx:
         findings = [*await audit(tx), *await _escrow(tx), *await _attempts(tx)]
     if database.settings.has_simulator:
-        findings += await _float(database)
+        findings += await _float(database, patience_seconds)
     return findings
 
 
@@ -56,12 +58,12 @@ async def _attempts(tx: Tx) -> list[str]:
     return [f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows]
 
 
-async def _float(database: Database) -> list[str]:
+async def _float(database: Database, patience_seconds: float) -> list[str]:
     """The simulated provider's balances against our float accounts; none where it does not run."""
     provider = Campay(database.settings)
     try:
         findings = await _float_now(database, provider)
-        deadline = time.monotonic() + _UNDER_WAY_SECONDS
+        deadline = time.monotonic() + patience_seconds
         while findings and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             findings = await _float_now(database, provider)

@@ -1,0 +1,68 @@
+"""`gateway worker`: a worker with all its duties, and the clients that those talk through."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+
+import uvloop
+
+from channels.sms.africastalking import AfricasTalkingCarrier
+from core.database import Database
+from core.logs import configure_logging
+from core.settings import Settings
+from gateway import processes
+from gateway.configuration import production_settings, with_database
+from gateway.parts import make_parts
+from gateway.worker import Sweep, Worker
+from marketplace.delivery import dispatch
+from marketplace.notifications.carrier import Carrier
+from marketplace.notifications.service import SEND_JOB, Outbox
+from marketplace.ordering import deadlines
+from marketplace.ordering.outcomes import OUTCOMES
+from payments import attempts
+from payments.engine import Engine
+from payments.providers.campay import Campay
+from payments.providers.protocol import Provider
+
+
+def work() -> None:
+    """Work until SIGTERM or SIGINT; what was taken is finished first (D32). Raises CannotRun."""
+    configure_logging(service="worker")
+    with suppress(KeyboardInterrupt), processes.interrupted_by_signals():
+        settings = production_settings()
+        with with_database(settings) as complete:
+            uvloop.run(_work(complete))
+
+
+async def _work(settings: Settings) -> None:
+    async with AsyncExitStack() as cleanup:
+        parts = make_parts(settings, connections=settings.worker_connections)
+        cleanup.push_async_callback(parts.close)
+        campay, carrier = Campay(settings), AfricasTalkingCarrier(settings)
+        cleanup.push_async_callback(campay.close)
+        cleanup.push_async_callback(carrier.close)
+        worker = make_worker(parts.database, providers=(campay,), carrier=carrier)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        await worker.run()
+
+
+def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier: Carrier) -> Worker:
+    """Every job's handler, and every sweep with how often it comes round."""
+    engine = Engine(database, providers, OUTCOMES)
+    outbox = Outbox(database, carrier)
+    return Worker(
+        database,
+        handlers={
+            attempts.JOB: engine.advance,
+            SEND_JOB: outbox.deliver,
+            dispatch.ADVANCE_JOB: partial(dispatch.advance, database),
+        },
+        sweeps=(
+            Sweep("payments", 1.0, engine.sweep),
+            Sweep("sms", 1.0, outbox.sweep),
+            Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
+            Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
+        ),
+    )

@@ -1,0 +1,121 @@
+"""The doctor finds what the constraints, triggers and lock orders of the database make impossible."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from sqlalchemy import insert, text
+
+from core.database import Database, Tx
+from core.settings import Secret, Settings
+from gateway.doctor import examine
+from ledger import chart
+from ledger.service import Leg, post
+from marketplace.ordering.tables import customer_order
+from payments.simulator.app import create_simulator
+from payments.simulator.settings import SimulatorSettings
+from payments.tables import attempt
+from tests.support.servers import serve
+
+pytestmark = pytest.mark.anyio
+
+
+async def vandalise(tx: Tx) -> None:
+    """Switch constraints and triggers off for the rest of the transaction; only a superuser can."""
+    await tx.run(text("SET LOCAL session_replication_role = replica"))
+
+
+async def plant_order(database: Database, *, state: str) -> UUID:
+    order_id = uuid4()
+    numbers = dict.fromkeys(("quarter_id", "cart_version", "tariff_version", "km", "commission_bp"), 1)
+    people = dict.fromkeys(("person_id", "payer_id", "restaurant_id", "cart_id"), uuid4())
+    prices = {"items_xaf": 3000, "delivery_xaf": 800, "tax_xaf": 0, "total_xaf": 3800, "driver_pay_xaf": 700}
+    words = {"pay_with": "wallet", "channel": "api", "directions": "", "place_label": "Akwa"}
+    async with database.transaction() as tx:
+        await vandalise(tx)
+        row = {"id": order_id, "number": 4821, "state": state, "placed_at": tx.now, "state_since": tx.now}
+        await tx.run(insert(customer_order).values(**row, **numbers, **people, **prices, **words))
+    return order_id
+
+
+async def pay_into(database: Database, account: chart.Account, amount_xaf: int) -> None:
+    held = chart.provider_float("campay", "mtn")
+    async with database.transaction() as tx:
+        await post(tx, key=str(uuid4()), kind="test", legs=[Leg(held, account, amount_xaf)])
+
+
+async def test_an_empty_house_is_well(database: Database) -> None:
+    assert await examine(database) == []
+
+
+async def test_a_changed_balance_is_found(database: Database) -> None:
+    person = uuid4()
+    await pay_into(database, chart.wallet(person), 5000)
+    assert await examine(database) == []
+    async with database.transaction() as tx:
+        await vandalise(tx)
+        await tx.run(text("UPDATE account SET balance = balance + 1 WHERE code = :code"), {"code": f"wallet:{person}"})
+    assert any(f"wallet:{person} holds 5001" in finding for finding in await examine(database))
+
+
+async def test_an_open_order_needs_its_money_in_escrow(database: Database) -> None:
+    order_id = await plant_order(database, state="OFFERED")
+    assert await examine(database) == [
+        f"order 4821 ({order_id}) is OFFERED: its escrow holds 0, should hold 3800",
+    ]
+    await pay_into(database, chart.escrow(order_id), 3800)
+    assert await examine(database) == []
+
+
+async def test_a_closed_order_keeps_nothing_in_escrow(database: Database) -> None:
+    order_id = await plant_order(database, state="DELIVERED")
+    await pay_into(database, chart.escrow(order_id), 3800)
+    assert await examine(database) == [
+        f"order 4821 ({order_id}) is DELIVERED: its escrow holds 3800, should hold 0",
+    ]
+
+
+async def test_escrow_of_no_order_is_found(database: Database) -> None:
+    nobody = uuid4()
+    await pay_into(database, chart.escrow(nobody), 100)
+    assert await examine(database) == [f"account escrow:{nobody} holds 100 for no order"]
+
+
+async def test_an_attempt_that_nobody_will_look_at_is_found(database: Database) -> None:
+    forgotten = uuid4()
+    columns = {"provider": "campay", "carrier": "mtn", "kind": "collect", "amount_xaf": 100, "phone_index": b"0"}
+    flags = {"postponed": False, "reads": 0, "in_transit": False, "state": "SENT"}
+    async with database.transaction() as tx:
+        await vandalise(tx)
+        await tx.run(text("ALTER TABLE attempt DROP CONSTRAINT ck_attempt_live_has_next_check"))
+        row = {"id": forgotten, "payment_id": uuid4(), "created_at": tx.now}
+        await tx.run(insert(attempt).values(**row, **columns, **flags))
+    assert await examine(database) == [f"attempt {forgotten} is SENT and nobody will look at it again"]
+
+
+@pytest.fixture
+def simulated(tmp_path: Path, settings: Settings) -> Iterator[Settings]:
+    """Settings of a product whose simulated CamPay holds 900 F that our books do not know."""
+    networks = SimulatorSettings(data=tmp_path, campay_opening_float_xaf={"mtn": 900})
+    with serve(create_simulator(networks)) as url:
+        own = {"simulator_url": url, "campay_url": f"{url}/campay/api", "campay_username": "demo"}
+        yield msgspec.structs.replace(settings, **own, campay_password=Secret("demo"))
+
+
+async def test_the_simulated_provider_must_hold_what_our_float_accounts_say(
+    database: Database, simulated: Settings
+) -> None:
+    database.settings = simulated
+    assert await examine(database, patience_seconds=0) == [
+        "the simulated campay holds 900 for mtn, our float account says 0"
+    ]
+    await pay_into(database, chart.wallet(uuid4()), 900)
+    assert await examine(database) == []
+
+
+async def test_networks_that_do_not_run_are_no_finding(database: Database, settings: Settings) -> None:
+    nowhere = "http://127.0.0.1:9"
+    database.settings = msgspec.structs.replace(settings, simulator_url=nowhere, campay_url=nowhere)
+    assert await examine(database) == []
