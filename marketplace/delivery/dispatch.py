@@ -30,7 +30,7 @@ RETRY_SECONDS = 300
 IGNORED_LIMIT = 2
 # A driver carries two meals at most.
 JOBS_LIMIT = 2
-ADJACENT_KM = 4
+ADJACENT_KM = 5
 
 Reach = Literal["zone", "adjacent", "city"]
 
