@@ -1,6 +1,6 @@
 """The clock that business rules read. Never SQL `now()`: a test or a simulated day drives this one."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -36,3 +36,8 @@ class ManualClock:
 def business_day(instant: datetime) -> date:
     """The day in Douala that `instant` falls on: limits, opening hours and reports count by it (D29)."""
     return instant.astimezone(DOUALA).date()
+
+
+def day_start(instant: datetime) -> datetime:
+    """When the day in Douala that `instant` falls on began (D29)."""
+    return datetime.combine(business_day(instant), time(), DOUALA)

@@ -50,6 +50,9 @@ def points(person_id: UUID) -> Account:
     return Account(f"points:{person_id}", "liability", "PTS")
 
 
+# The tax inside what customers paid, owed to the state (D26).
+TAX_PAYABLE = Account("payable:tax", "liability", floor=None)
+
 # ---- money on its way out --------------------------------------------------------------------------------
 
 # Payouts and refunds from their request until the provider's final word.

@@ -35,6 +35,7 @@ cart = Table(
     Column("contact_phone", LargeBinary),  # encrypted
     Column("channel", Text, nullable=False),
     Column("saved_at", DateTime(timezone=True), nullable=False),
+    Column("discarded_at", DateTime(timezone=True)),
     CheckConstraint("version >= 1", name="version"),
     CheckConstraint("length(directions) <= 60", name="directions"),
     Index("ix_cart_person_id", "person_id", "saved_at"),

@@ -20,3 +20,11 @@ payout = Table(
     CheckConstraint("amount_xaf > 0", name="amount"),
     Index("ix_payout_owner_id", "owner_id", "created_at"),
 )
+# One live payout per beneficiary and amount: a second request is a repeat, or comes after the first.
+Index(
+    "uq_payout_pending",
+    payout.c.owner_id,
+    payout.c.amount_xaf,
+    unique=True,
+    postgresql_where=payout.c.state == "PENDING",
+)

@@ -40,6 +40,7 @@ def _ordering() -> None:
         sa.Column("contact_phone", sa.LargeBinary),
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("saved_at", INSTANT, nullable=False),
+        sa.Column("discarded_at", INSTANT),
         sa.CheckConstraint("version >= 1", name="version"),
         sa.CheckConstraint("length(directions) <= 60", name="directions"),
     )
@@ -159,6 +160,13 @@ def _requests() -> None:
         sa.CheckConstraint("amount_xaf > 0", name="amount"),
     )
     op.create_index("ix_payout_owner_id", "payout", ["owner_id", "created_at"])
+    op.create_index(
+        "uq_payout_pending",
+        "payout",
+        ["owner_id", "amount_xaf"],
+        unique=True,
+        postgresql_where=sa.text("state = 'PENDING'"),
+    )
     op.create_table(
         "points_earned",
         sa.Column("order_id", sa.Uuid, sa.ForeignKey("customer_order.id"), primary_key=True),

@@ -1,0 +1,56 @@
+"""Points: earned when an order is delivered, more of them in the higher tiers (D11)."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, insert, select
+
+from core.database import Tx
+from ledger import chart
+from ledger.service import Leg, balance, post
+from marketplace.loyalty.tables import points_earned
+
+# Tiers look back this far.
+YEAR = timedelta(days=365)
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """A customer's tier: `percent` of the usual points, `earned` points in the last 12 months."""
+
+    name: str
+    percent: int
+    earned: int
+
+
+async def points(tx: Tx, *, person_id: UUID) -> int:
+    """How many points the customer has to spend."""
+    return await balance(tx, chart.points(person_id))
+
+
+async def tier(tx: Tx, *, person_id: UUID) -> Tier:
+    """The tier that the points of the last 12 months give."""
+    recent = points_earned.c.person_id == person_id, points_earned.c.earned_at > tx.now - YEAR
+    earned = int(await tx.value(select(func.sum(points_earned.c.points)).where(*recent)) or 0)
+    name, percent = next((name, percent) for name, least, percent in tx.settings.tiers if earned >= least)
+    return Tier(name, percent, earned)
+
+
+async def earn(tx: Tx, *, order_id: UUID, person_id: UUID, items_xaf: int) -> int:
+    """Note what a delivered order earns: one point per full 100 XAF of items, times the tier, rounded down.
+
+    Posts nothing yet: `credit` does, among the transaction's last acts.
+    """
+    percent = (await tier(tx, person_id=person_id)).percent
+    earned = items_xaf // tx.settings.point_per_xaf * percent // 100
+    if earned:
+        row = {"order_id": order_id, "person_id": person_id, "points": earned, "earned_at": tx.now}
+        await tx.run(insert(points_earned).values(row))
+    return earned
+
+
+async def credit(tx: Tx, *, order_id: UUID, person_id: UUID, earned: int) -> None:
+    """Post the points that `earn` counted."""
+    if earned:
+        leg = Leg(chart.POINTS_ISSUED, chart.points(person_id), earned)
+        await post(tx, key=f"order:{order_id}:points", kind="points_earned", legs=[leg])

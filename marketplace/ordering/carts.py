@@ -1,0 +1,224 @@
+"""Carts: what a customer is about to order. In PostgreSQL, so that any channel can go on where another stopped.
+
+Every change makes a new version, and an order is of one version: confirming the same page twice is one order.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, and_, insert, select, update
+
+from core.database import Tx
+from core.errors import InvalidInput, NotFound
+from core.ids import new_id
+from marketplace.catalogue import queries as catalogue
+from marketplace.ordering.errors import DishUnavailable, EmptyCart, PlaceMissing, RestaurantClosed
+from marketplace.ordering.pricing import Line, PricedLine, price
+from marketplace.ordering.tables import cart, customer_order, order_line
+from marketplace.places.queries import Place
+from marketplace.places.service import DIRECTIONS_LENGTH
+
+# Above this it is a mistyped digit, or a feast that one calls about.
+MOST_OF_ONE = 50
+MOST_LINES = 30
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What a cart costs today. Prices may change until the order is placed; then it is asked again."""
+
+    cart_id: UUID
+    cart_version: int
+    restaurant_name: str
+    lines: list[PricedLine]
+    items_xaf: int
+    delivery_xaf: int
+    tax_xaf: int
+    total_xaf: int
+    place_label: str
+    expires_at: datetime
+
+
+class Cart(msgspec.Struct, frozen=True):
+    """A cart; `quote` once it has a place, `order_id` once it was ordered and the payment is awaited."""
+
+    cart_id: UUID
+    version: int
+    restaurant_id: UUID
+    restaurant_name: str
+    zone_id: int  # the restaurant's
+    lines: list[Line]
+    place: Place | None
+    quote: Quote | None
+    order_id: UUID | None = None
+
+
+async def save(
+    tx: Tx,
+    *,
+    person_id: UUID,
+    restaurant_id: UUID,
+    lines: Sequence[Line],
+    place: Place | None,
+    channel: str,
+    cart_id: UUID | None = None,
+) -> Cart:
+    """A new cart, or the next version of `cart_id`. The same dish twice is one line.
+
+    Raises EmptyCart, InvalidInput, RestaurantClosed, DishUnavailable, and NotFound for what does not exist or
+    is not this customer's.
+    """
+    contents = {
+        "restaurant_id": restaurant_id,
+        "lines": msgspec.to_builtins(await _checked(tx, restaurant_id, lines)),
+        **place_columns(tx, place),
+        "channel": channel,
+        "saved_at": tx.now,
+        "discarded_at": None,
+    }
+    statement: Any
+    if cart_id is None:
+        statement = insert(cart).values(id=new_id(), person_id=person_id, version=1, **contents)
+    else:
+        own = cart.c.id == cart_id, cart.c.person_id == person_id
+        statement = update(cart).where(*own).values(version=cart.c.version + 1, **contents)
+    row = await tx.first(statement.returning(cart))
+    if row is None:
+        raise NotFound()
+    return await _cart(tx, row)
+
+
+async def open_cart(tx: Tx, *, person_id: UUID) -> Cart | None:
+    """The customer's newest cart, if it is younger than `cart_minutes` and can still be ordered.
+
+    An ordered one counts while its payment is awaited: whoever confirms it again gets the same order.
+    """
+    row = await tx.first(
+        select(cart, customer_order.c.id.label("order_id"), customer_order.c.state.label("order_state"))
+        .outerjoin(customer_order, _ordered())
+        .where(cart.c.person_id == person_id)
+        .order_by(cart.c.saved_at.desc())
+        .limit(1)
+    )
+    if row is None or expired(tx, row) or row.order_state not in (None, "AWAITING_PAYMENT"):
+        return None
+    try:
+        return await _cart(tx, row, order_id=row.order_id)
+    except (RestaurantClosed, DishUnavailable):
+        return None
+
+
+async def quote(tx: Tx, *, cart_id: UUID) -> Quote:
+    """What the cart costs now. Raises NotFound, PlaceMissing, RestaurantClosed, DishUnavailable."""
+    row = await tx.first(select(cart).where(cart.c.id == cart_id))
+    if row is None:
+        raise NotFound()
+    return await _quote(tx, row, place_of(tx, row))
+
+
+async def repeat_last(tx: Tx, *, person_id: UUID, channel: str) -> Cart:
+    """A cart with what the customer ordered last, to the same place. Raises NotFound, and what `save` raises."""
+    mine = select(customer_order).where(customer_order.c.person_id == person_id)
+    last = await tx.first(mine.order_by(customer_order.c.placed_at.desc()).limit(1))
+    if last is None:
+        raise NotFound()
+    dishes = select(order_line.c.dish_id, order_line.c.quantity).where(order_line.c.order_id == last.id)
+    return await save(
+        tx,
+        person_id=person_id,
+        restaurant_id=last.restaurant_id,
+        lines=[Line(line.dish_id, line.quantity) for line in await tx.all(dishes.order_by(order_line.c.position))],
+        place=place_of(tx, last),
+        channel=channel,
+    )
+
+
+async def discard(tx: Tx, *, person_id: UUID) -> None:
+    """Start anew: the customer's carts are not offered again. Orders made of them stay."""
+    mine = cart.c.person_id == person_id, cart.c.saved_at > tx.now - _lifetime(tx), cart.c.discarded_at.is_(None)
+    await tx.run(update(cart).where(*mine).values(discarded_at=tx.now))
+
+
+def expired(tx: Tx, row: Row[Any]) -> bool:
+    """Whether the cart of `row` was discarded, or is older than `cart_minutes` (D2)."""
+    return row.discarded_at is not None or row.saved_at <= tx.now - _lifetime(tx)
+
+
+def _lifetime(tx: Tx) -> timedelta:
+    return timedelta(minutes=tx.settings.cart_minutes)
+
+
+# ---- rows ------------------------------------------------------------------------------------------------
+
+
+def place_columns(tx: Tx, place: Place | None) -> dict[str, Any]:
+    """A place as carts and orders store it."""
+    if place is None:
+        return {"quarter_id": None, "landmark_id": None, "directions": "", "contact_phone": None}
+    if len(place.directions) > DIRECTIONS_LENGTH:
+        raise InvalidInput(field="directions")
+    contact = tx.keys.encrypt(place.contact_phone) if place.contact_phone else None
+    return {**msgspec.to_builtins(place), "contact_phone": contact}
+
+
+def place_of(tx: Tx, row: Row[Any]) -> Place:
+    """The place that `place_columns` stored. Raises PlaceMissing."""
+    if row.quarter_id is None:
+        raise PlaceMissing()
+    contact = tx.keys.decrypt(row.contact_phone) if row.contact_phone else None
+    return Place(row.quarter_id, row.landmark_id, row.directions, contact)
+
+
+def lines_of(row: Row[Any]) -> list[Line]:
+    return msgspec.convert(row.lines, list[Line])
+
+
+async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[Line]:
+    """One line per dish of this restaurant's menu. Raises EmptyCart, NotFound."""
+    quantities: dict[UUID, int] = {}
+    for line in lines:
+        quantities[line.dish_id] = quantities.get(line.dish_id, 0) + line.quantity
+    if not 1 <= len(quantities) <= MOST_LINES or not all(1 <= n <= MOST_OF_ONE for n in quantities.values()):
+        raise EmptyCart(most=MOST_OF_ONE)
+    menu = {dish.id for dish in await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)}
+    if not quantities.keys() <= menu:
+        raise NotFound()
+    return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
+
+
+async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
+    place = place_of(tx, row) if row.quarter_id else None
+    restaurant = await catalogue.get_restaurant(tx, restaurant_id=row.restaurant_id)
+    return Cart(
+        cart_id=row.id,
+        version=row.version,
+        restaurant_id=row.restaurant_id,
+        restaurant_name=restaurant.name,
+        zone_id=restaurant.zone_id,
+        lines=lines_of(row),
+        place=place,
+        quote=await _quote(tx, row, place) if place else None,
+        order_id=order_id,
+    )
+
+
+async def _quote(tx: Tx, row: Row[Any], place: Place) -> Quote:
+    today = await price(tx, restaurant_id=row.restaurant_id, lines=lines_of(row), place=place)
+    return Quote(
+        cart_id=row.id,
+        cart_version=row.version,
+        restaurant_name=today.restaurant.name,
+        lines=today.lines,
+        items_xaf=today.items_xaf,
+        delivery_xaf=today.tariff.fee_xaf,
+        tax_xaf=today.tax_xaf,
+        total_xaf=today.total_xaf,
+        place_label=today.place_label,
+        expires_at=min(tx.now + timedelta(minutes=tx.settings.quote_minutes), row.saved_at + _lifetime(tx)),
+    )
+
+
+def _ordered() -> Any:
+    return and_(customer_order.c.cart_id == cart.c.id, customer_order.c.cart_version == cart.c.version)

@@ -1,0 +1,74 @@
+"""What dishes cost today, brought to a place: the one calculation that quotes and orders share."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from core.database import Tx
+from core.money import basis_points
+from marketplace.catalogue import queries as catalogue
+from marketplace.catalogue.queries import Restaurant
+from marketplace.ordering.errors import DishUnavailable, RestaurantClosed
+from marketplace.places import queries as places
+from marketplace.places.queries import Place, Tariff
+
+
+class Line(msgspec.Struct, frozen=True):
+    """So many of one dish."""
+
+    dish_id: UUID
+    quantity: int
+
+
+class PricedLine(msgspec.Struct, frozen=True):
+    """The same with its name and today's price of one."""
+
+    dish_id: UUID
+    dish_number: int
+    name: str
+    quantity: int
+    price_xaf: int
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Everything a customer would agree to, and what an order then freezes."""
+
+    restaurant: Restaurant
+    lines: list[PricedLine]
+    tariff: Tariff
+    items_xaf: int
+    tax_xaf: int
+    place_label: str
+
+    @property
+    def total_xaf(self) -> int:
+        return self.items_xaf + self.tariff.fee_xaf + self.tax_xaf
+
+
+async def price(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
+    """Today's price. Raises RestaurantClosed, DishUnavailable, NotFound."""
+    restaurant = await catalogue.get_restaurant(tx, restaurant_id=restaurant_id)
+    if restaurant.state != "open":
+        raise RestaurantClosed(restaurant=restaurant.name)
+    priced = await _lines(tx, restaurant_id, lines)
+    quarter = await places.get_quarter(tx, quarter_id=place.quarter_id)
+    tariff = await places.tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
+    items_xaf = sum(line.quantity * line.price_xaf for line in priced)
+    return Price(
+        restaurant=restaurant,
+        lines=priced,
+        tariff=tariff,
+        items_xaf=items_xaf,
+        tax_xaf=basis_points(items_xaf, tx.settings.tax_bp),  # D26
+        place_label=await places.describe(tx, place),
+    )
+
+
+async def _lines(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[PricedLine]:
+    menu = {dish.id: dish for dish in await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)}
+    for line in lines:
+        if not menu[line.dish_id].available:
+            raise DishUnavailable(dish=menu[line.dish_id].name)
+    dishes = [(menu[line.dish_id], line.quantity) for line in lines]
+    return [PricedLine(dish.id, dish.number, dish.name, quantity, dish.price_xaf) for dish, quantity in dishes]

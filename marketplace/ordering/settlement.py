@@ -1,0 +1,102 @@
+"""The money of one order (spec/flows.md): into its escrow once, out of it once, to the franc.
+
+Every way out uses the same journal key, so the ledger itself refuses to settle an order twice or in two ways.
+Postings are the last act of a transaction: what a function writes beside them, it writes before.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+
+from core.database import Tx
+from ledger import chart
+from ledger.chart import Account
+from ledger.service import Leg, post
+from marketplace.catalogue import service as catalogue
+from marketplace.delivery.tables import delivery
+from marketplace.loyalty import service as loyalty
+from marketplace.ordering import messages
+from marketplace.ordering.transitions import OrderRow, move
+
+Share = tuple[Account, int]
+
+
+# ---- the journals ----------------------------------------------------------------------------------------
+
+
+async def fund_from_wallet(tx: Tx, order: OrderRow) -> None:
+    """Wallet -> escrow. Raises InsufficientFunds. (A collection's own journal funds the others.)"""
+    leg = Leg(chart.wallet(order.payer_id), chart.escrow(order.id), order.total_xaf)
+    await post(tx, key=f"order:{order.id}:fund", kind="order_funded", legs=[leg], metadata=_about(order))
+
+
+async def release(tx: Tx, order: OrderRow) -> None:
+    """Everybody gets their part, as for a delivered order."""
+    driver_id = await tx.value(select(delivery.c.driver_id).where(delivery.c.order_id == order.id))
+    fee = (chart.driver_payable(driver_id), order.driver_pay_xaf)
+    margin = (chart.DELIVERY_INCOME, order.delivery_xaf - order.driver_pay_xaf)
+    await _settle(tx, order, kind="order_released", shares=[*_food(order), fee, margin])
+
+
+async def refund(tx: Tx, order: OrderRow) -> None:
+    """Everything to the wallet of the number that paid, also when nobody has used it yet."""
+    await _settle(tx, order, kind="order_refunded", shares=[(chart.wallet(order.payer_id), order.total_xaf)])
+
+
+async def keep_food(tx: Tx, order: OrderRow) -> None:
+    """The restaurant has cooked: food as delivered, the delivery fee back to the payer's wallet (D18)."""
+    back = (chart.wallet(order.payer_id), order.delivery_xaf)
+    await _settle(tx, order, kind="order_cancelled", shares=[*_food(order), back])
+
+
+async def make_good(tx: Tx, order: OrderRow) -> None:
+    """The platform's fault: everyone is paid, and the payer gets the total back at our expense."""
+    await release(tx, order)
+    leg = Leg(chart.GOODWILL, chart.wallet(order.payer_id), order.total_xaf)
+    await post(tx, key=f"order:{order.id}:goodwill", kind="goodwill", legs=[leg], metadata=_about(order))
+
+
+def _food(order: OrderRow) -> list[Share]:
+    """Items and their tax: the commission rounds down, the restaurant gets the rest."""
+    return [
+        (chart.restaurant_payable(order.restaurant_id), order.items_xaf - order.commission_xaf),
+        (chart.COMMISSION, order.commission_xaf),
+        (chart.TAX_PAYABLE, order.tax_xaf),
+    ]
+
+
+async def _settle(tx: Tx, order: OrderRow, *, kind: str, shares: Sequence[Share]) -> None:
+    """Empty the escrow into `shares`."""
+    assert sum(amount for _, amount in shares) == order.total_xaf, "the parts must sum to what was paid"
+    legs = [Leg(chart.escrow(order.id), account, amount) for account, amount in shares if amount]
+    await post(tx, key=f"order:{order.id}:settle", kind=kind, legs=legs, metadata=_about(order))
+
+
+def _about(order: OrderRow) -> dict[str, str]:
+    return {"order": str(order.id), "number": str(order.number)}
+
+
+# ---- the ends that a delivery brings ---------------------------------------------------------------------
+
+
+async def deliver(tx: Tx, *, order_id: UUID, how: str, actor: str = "system") -> OrderRow:
+    """The meal is with the customer: DELIVERED, receipt, everyone paid, points earned, in one transaction.
+
+    `how` it was confirmed: "code", "customer" or "timeout". Raises WrongState, NotFound.
+    """
+    order = await move(tx, order_id=order_id, to="DELIVERED", actor=actor, how=how)
+    await catalogue.count_delivered(tx, restaurant_id=order.restaurant_id)
+    earned = await loyalty.earn(tx, order_id=order.id, person_id=order.person_id, items_xaf=order.items_xaf)
+    await messages.delivered(tx, order, points=earned)
+    await release(tx, order)
+    await loyalty.credit(tx, order_id=order.id, person_id=order.person_id, earned=earned)
+    return order
+
+
+async def fail_delivery(tx: Tx, *, order_id: UUID, reason: str, actor: str = "system") -> OrderRow:
+    """The meal could not be handed over: FAILED_DELIVERY, everyone is paid as if it was. Raises WrongState."""
+    order = await move(tx, order_id=order_id, to="FAILED_DELIVERY", actor=actor, reason=reason)
+    await messages.not_delivered(tx, order)
+    await release(tx, order)
+    return order

@@ -1,0 +1,132 @@
+"""The wallet: a closed loop. Money comes in by top-up or refund and goes out as orders (D13)."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, func, insert, select, update
+
+from core.clock import day_start
+from core.database import Tx
+from core.effects import KeyReused
+from core.errors import Conflict
+from core.ids import new_reference
+from ledger import chart
+from ledger.service import balance as ledger_balance
+from marketplace.notifications.service import notify
+from marketplace.people import service as people
+from marketplace.wallets.tables import top_up
+from payments import service as payments
+from payments.outcomes import Payment
+
+
+class WalletLimit(Conflict):
+    """More than may be topped up in a day or a month; `left_xaf` still may (D13)."""
+
+    text_key = "error.wallet_limit"
+
+
+class TopUp(msgspec.Struct, frozen=True):
+    """A top-up that was asked for: PENDING until the payer has approved it, then PAID, FAILED or EXPIRED."""
+
+    id: UUID
+    person_id: UUID
+    amount_xaf: int
+    state: str
+    created_at: datetime
+
+
+async def balance(tx: Tx, *, person_id: UUID) -> int:
+    """What the customer has with us, in XAF."""
+    return await ledger_balance(tx, chart.wallet(person_id))
+
+
+async def request_top_up(
+    tx: Tx, *, person_id: UUID, amount_xaf: int, phone: str, key: str, session_id: str | None = None
+) -> TopUp:
+    """Ask `phone` (E.164) to pay `amount_xaf` into the customer's wallet. The same `key` gives the same top-up.
+
+    Raises WalletLimit, KeyReused, and what payments.request_collection raises.
+    """
+    await _one_at_a_time(tx, person_id)
+    made = await tx.first(select(top_up).where(top_up.c.key == key))
+    if made is not None:
+        return _repeat(made, person_id, amount_xaf)
+    await _check_limits(tx, person_id, amount_xaf)
+    payer = await people.recognise(tx, phone=phone)
+    row = {"id": new_reference(), "key": key, "person_id": person_id, "payer_id": payer.id, "amount_xaf": amount_xaf}
+    made = await tx.one(insert(top_up).values(**row, state="PENDING", created_at=tx.now).returning(top_up))
+    await payments.request_collection(
+        tx,
+        purpose="top_up",
+        reference=made.id,
+        amount_xaf=amount_xaf,
+        phone=phone,
+        credit=chart.wallet(person_id),
+        key=f"top_up:{made.id}",
+        session_id=session_id,
+    )
+    return _top_up(made)
+
+
+# ---- outcomes (ordering.outcomes hands them on) ----------------------------------------------------------
+
+
+async def paid(tx: Tx, payment: Payment) -> None:
+    """The payer has approved; the wallet is credited by this same transaction, after us."""
+    made = await _settle(tx, payment, "PAID")
+    new_balance = await balance(tx, person_id=made.person_id) + payment.amount_xaf
+    await _tell(tx, made, "sms.top_up_paid", balance_xaf=new_balance)
+
+
+async def failed(tx: Tx, payment: Payment) -> None:
+    await _tell(tx, await _settle(tx, payment, "FAILED"), "sms.top_up_failed")
+
+
+async def expired(tx: Tx, payment: Payment) -> None:
+    await _tell(tx, await _settle(tx, payment, "EXPIRED"), "sms.top_up_expired")
+
+
+async def _settle(tx: Tx, payment: Payment, state: str) -> TopUp:
+    changed = update(top_up).where(top_up.c.id == payment.reference).values(state=state)
+    return _top_up(await tx.one(changed.returning(top_up)))
+
+
+async def _tell(tx: Tx, made: TopUp, key: str, **params: int) -> None:
+    person = await people.get(tx, person_id=made.person_id)
+    params["amount_xaf"] = made.amount_xaf
+    await notify(tx, phone=person.phone, language=person.language, key=key, params=params, about=made.id)
+
+
+# ---- limits ----------------------------------------------------------------------------------------------
+
+
+async def _one_at_a_time(tx: Tx, person_id: UUID) -> None:
+    """Two requests at once must see each other, or both would fit under the limit."""
+    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(f"top_up:{person_id}", 0))))
+
+
+async def _check_limits(tx: Tx, person_id: UUID, amount_xaf: int) -> None:
+    """Top-ups that are paid or may still be, in this day and month of Douala."""
+    today = day_start(tx.now)
+    amount, since = func.sum(top_up.c.amount_xaf), top_up.c.created_at
+    sums = select(amount.filter(since >= today).label("day"), amount.label("month"))
+    counted = top_up.c.person_id == person_id, top_up.c.state.in_(("PENDING", "PAID")), since >= today.replace(day=1)
+    used = await tx.one(sums.where(*counted))
+    left_xaf = min(
+        tx.settings.wallet_daily_maximum_xaf - (used.day or 0),
+        tx.settings.wallet_monthly_maximum_xaf - (used.month or 0),
+    )
+    if amount_xaf > left_xaf:
+        raise WalletLimit(left_xaf=max(0, left_xaf))
+
+
+def _repeat(made: Row[tuple[object, ...]], person_id: UUID, amount_xaf: int) -> TopUp:
+    found = _top_up(made)
+    if (found.person_id, found.amount_xaf) != (person_id, amount_xaf):
+        raise KeyReused()
+    return found
+
+
+def _top_up(row: Row[tuple[object, ...]]) -> TopUp:
+    return TopUp(**{name: row._mapping[name] for name in TopUp.__struct_fields__})
