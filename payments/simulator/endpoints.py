@@ -7,12 +7,14 @@ from litestar import Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from core.phones import parse_phone
+from core.phones import carrier_of, parse_phone
 from payments.simulator import africastalking, callbacks, campay, faults, handsets, ussd
 from payments.simulator.faults import Misbehaviour
 from payments.simulator.handsets import Prompt, Subscriber
 from payments.simulator.networks import Networks
 from payments.simulator.ussd import Repeat, Screen
+
+_SIM_CARD_MESSAGES = 30
 
 
 class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient": "to"}):
@@ -37,6 +39,16 @@ class Input(msgspec.Struct, frozen=True):
     input: Annotated[str, msgspec.Meta(max_length=182)]
 
 
+class Handset(msgspec.Struct, frozen=True):
+    """A phone on the table: its subscriber, the prompts that wait, the newest messages."""
+
+    carrier: str
+    name: str
+    balance_xaf: int
+    prompts: list[Prompt]
+    sms: list[dict[str, str]]
+
+
 class Change(msgspec.Struct, frozen=True):
     """What to change of a subscriber; the rest stays."""
 
@@ -46,6 +58,20 @@ class Change(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.sms_code is not None and self.sms_code not in africastalking.STATUS:
             raise ValueError(f"sms_code is one of {', '.join(map(str, africastalking.STATUS))}")
+
+
+@get("/phones/{msisdn:str}")
+async def look(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> Handset:
+    """Everything a phone shows by itself."""
+    phone = parse_phone(msisdn)
+    holder = handsets.subscriber(networks, phone)
+    return Handset(
+        carrier=carrier_of(phone) or "",
+        name=holder.name,
+        balance_xaf=holder.balance_xaf,
+        prompts=handsets.prompts(networks, phone),
+        sms=africastalking.inbox(networks, phone)[:_SIM_CARD_MESSAGES],
+    )
 
 
 @get("/sms")
@@ -155,7 +181,7 @@ async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
 router = Router(
     "/simulator",
     route_handlers=[
-        dial, key_in, repeat, drop, inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber,
+        look, dial, key_in, repeat, drop, inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber,
         get_faults, put_faults, state,
     ],
 )  # fmt: skip

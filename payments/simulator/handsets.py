@@ -11,7 +11,7 @@ from payments.simulator.networks import Networks, iso
 
 _NAMES = (
     "NGO BIYONG Esther", "MBARGA Jean-Paul", "TCHOUPO Clarisse", "EYANGO Samuel", "ABENA Marie-Noëlle",
-    "FOTSO Rodrigue", "NJOYA Aminatou", "ATANGANA Blaise", "EPÉE Dieudonné", "MOUKOURI Sandrine",
+    "FOTSO Rodrigue", "NJOYA Aminatou", "ATANGANA Blaise", "EPÉE Dieudonné", "MOUKOURI Sandrine", "KAMGA Olivier",
 )  # fmt: skip
 
 

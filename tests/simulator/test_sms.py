@@ -27,6 +27,14 @@ def test_a_message_reaches_the_inbox_newest_first_and_is_reported(networks: http
     assert {"id": recipient["messageId"], "status": "Success", "phoneNumber": PHONE, "networkCode": "62401"} in reports
 
 
+def test_a_phone_shows_its_subscriber_and_what_arrived(networks: httpx.Client) -> None:
+    for number in range(31):
+        send(networks, message=f"Message {number}")
+    shown = networks.get("/simulator/phones/237670000001").json()
+    assert (shown["carrier"], shown["balance_xaf"], shown["prompts"]) == ("mtn", 500_000, [])
+    assert [message["text"] for message in shown["sms"]] == [f"Message {number}" for number in range(30, 0, -1)]
+
+
 @pytest.mark.parametrize(("code", "status"), [(406, "UserInBlacklist"), (500, "InternalServerError")])
 def test_a_recipients_own_code(networks: httpx.Client, code: int, status: str) -> None:
     networks.put("/simulator/subscribers/237670000001", json={"sms_code": code})

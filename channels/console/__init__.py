@@ -1,0 +1,1 @@
+"""Web pages: the phones, and the way from the browser to the simulated networks."""
