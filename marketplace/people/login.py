@@ -54,7 +54,7 @@ async def start(tx: Tx, *, phone: str, channel_language: str | None = None) -> C
         phone=phone,
         language=(person and person.language) or channel_language,
         key="sms.login_code",
-        params={"code": sealed.seal("login_code", challenge_id), "minutes": seconds // 60},
+        params={"code": sealed.seal("login_code", challenge_id)},
         about=challenge_id,
         useful_until=expires_at,
     )

@@ -22,7 +22,7 @@ def refuse_weak(pin: str, *, this_year: int) -> None:
     """Raises WeakPin unless `pin` is 4 to 6 digits that are no birth year, repetition or run."""
     if not (pin.isascii() and pin.isdigit() and 4 <= len(pin) <= 6):
         raise WeakPin()
-    birth_year = len(pin) == 4 and this_year - 110 <= int(pin) <= this_year
+    birth_year = len(pin) == 4 and 1900 <= int(pin) <= this_year
     if birth_year or pin in _UP or pin in _DOWN or _repeats(pin):
         raise WeakPin()
 
