@@ -111,5 +111,6 @@ async def test_any_of_its_phones_answers_for_a_restaurant(database: Database, ma
 
 async def test_delivered_orders_are_counted_for_life(database: Database, mama: Restaurant) -> None:
     async with database.transaction() as tx:
-        assert [await service.count_delivered(tx, restaurant_id=mama.id) for _ in range(3)] == [1, 2, 3]
+        for _ in range(3):
+            await service.count_delivered(tx, restaurant_id=mama.id)
         assert (await catalogue.get_restaurant(tx, restaurant_id=mama.id)).delivered_orders == 3
