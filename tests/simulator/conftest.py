@@ -19,13 +19,13 @@ def product() -> Product:
 
 @pytest.fixture
 def simulator_settings(product: Product, tmp_path: Path) -> Iterator[SimulatorSettings]:
-    with serve(product.app()) as url:
+    with serve(product.app(), join=False) as url:
         yield SimulatorSettings(data=tmp_path, product_url=url, sms_retry_seconds=0.01)
 
 
 @pytest.fixture
 def simulator_url(simulator_settings: SimulatorSettings) -> Iterator[str]:
-    with serve(create_simulator(simulator_settings)) as url:
+    with serve(create_simulator(simulator_settings), join=False) as url:
         yield url
 
 

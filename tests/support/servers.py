@@ -10,8 +10,8 @@ import uvicorn
 
 
 @contextmanager
-def serve(app: Any, port: int = 0) -> Iterator[str]:
-    """The base URL of `app`, served until the block ends."""
+def serve(app: Any, port: int = 0, *, join: bool = True) -> Iterator[str]:
+    """The base URL of `app`, served until the block ends. Without `join` nobody waits for its orderly end."""
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=1)
     )
@@ -25,7 +25,8 @@ def serve(app: Any, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join()
+        if join:
+            thread.join()
 
 
 def wait_for(probe: Any, seconds: float = 10.0) -> Any:

@@ -26,9 +26,9 @@ async def _product(request: Request[Any, Any, Any], path: FromPath[str]) -> str:
 
 @pytest.fixture
 def simulator_url(tmp_path: Path) -> Iterator[str]:
-    with serve(Litestar([_product], openapi_config=None)) as product:
+    with serve(Litestar([_product], openapi_config=None), join=False) as product:
         settings = SimulatorSettings(data=tmp_path, product_url=product)
-        with serve(create_simulator(settings)) as url:
+        with serve(create_simulator(settings), join=False) as url:
             yield url
 
 
@@ -44,5 +44,5 @@ def web(settings: Settings) -> Litestar:
 
 @pytest.fixture
 def web_url(simulator_url: str) -> Iterator[str]:
-    with serve(web(Settings(environment="test", simulator_url=simulator_url))) as url:
+    with serve(web(Settings(environment="test", simulator_url=simulator_url)), join=False) as url:
         yield url
