@@ -52,7 +52,7 @@ class Settlement:
     async def lost(self, tx: Tx, case: Case, evidence: str) -> None:
         """Nobody can say whether the request had its effect: it is never sent again, only read."""
         pays_out = case.payment.kind is not Kind.COLLECT and case.payment.state is PaymentState.OPEN
-        changes = {"evidence": evidence, "in_transit": pays_out, "next_check_at": next_read(0, tx.now)}
+        changes = {"evidence": evidence, "in_transit": pays_out, "next_check_at": _first_read(tx, case)}
         moved = await attempts.move(tx, case, State.UNKNOWN, **changes)
         if moved is not None and pays_out:
             await journals.into_transit(tx, moved)
@@ -183,9 +183,15 @@ class Settlement:
 async def _accepted(tx: Tx, case: Case, answer: Answer) -> None:
     """The provider has it: PENDING, unless more is known already. Its reference is kept in any case."""
     accepted = {"provider_ref": answer.ref, "evidence": f"ACCEPTED {answer.detail}"}
-    moved = await attempts.move(tx, case, State.PENDING, **accepted, next_check_at=next_read(0, tx.now))
+    moved = await attempts.move(tx, case, State.PENDING, **accepted, next_check_at=_first_read(tx, case))
     if moved is None and case.attempt.provider_ref is None:
         await attempts.note(tx, case, provider_ref=answer.ref)
+
+
+def _first_read(tx: Tx, case: Case) -> datetime:
+    """When to read what was just sent: at once when a callback overtook the answer and rang for it."""
+    planned = next_read(0, tx.now)
+    return min(planned, case.attempt.next_check_at or planned)
 
 
 async def _another_is_live(tx: Tx, case: Case) -> bool:

@@ -34,9 +34,9 @@ class House:
         self.told: list[tuple[str, Payment]] = []
         self.engine = self.another_engine()
 
-    def another_engine(self) -> Engine:
+    def another_engine(self, kind: type[Campay] = Campay) -> Engine:
         """As another worker process would have it."""
-        adapter = Campay(self.database.settings, http_client=self.campay.client())
+        adapter = kind(self.database.settings, http_client=self.campay.client())
         names = ("paid", "failed", "expired", "surplus", "payout_done")
         return Engine(self.database, (adapter,), Outcomes(**{name: self._handler(name) for name in names}))
 

@@ -18,6 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from channels.payments import campay_callback
 from core.database import Database
 from core.settings import Settings
+from payments.doorbell import ring
+from payments.providers.campay import Campay
+from payments.providers.protocol import Answer, Callback, Request
 from payments.tables import provider_event
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost
@@ -93,6 +96,22 @@ async def test_a_callback_that_overtakes_its_own_answer_is_heard(
     await house.sweep()
     assert await house.states() == ["SUCCEEDED"]
     assert campay.count("/collect/") == 1
+
+
+async def test_a_callback_during_the_request_is_not_forgotten(house: House, campay: FakeCampay, key: str) -> None:
+    class Overtaken(Campay):
+        async def send(self, request: Request) -> Answer:
+            answer = await super().send(request)
+            fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+            async with house.database.transaction() as tx:
+                await ring(tx, provider="campay", callback=Callback(query=urlencode(fields)))
+            return answer
+
+    await house.collect()
+    house.engine = house.another_engine(Overtaken)
+    await house.sweep()
+    await house.sweep()
+    assert house.outcomes == ["paid"]
 
 
 @pytest.mark.parametrize(
