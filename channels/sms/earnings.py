@@ -2,15 +2,14 @@
 
 from channels.sms.exchange import Ask, Reply
 from core.money import parse_xaf
-from ledger import chart
 from ledger.service import balance
 from marketplace.payouts import service as payouts
 
 
 async def owed(ask: Ask) -> Reply:
     """`SOLDE`, `GAIN`: what can be paid out."""
-    payable = chart.restaurant_payable if ask.role == "restaurant" else chart.driver_payable
-    return Reply("sms.owed", {"balance_xaf": await balance(ask.tx, payable(ask.subject_id))})
+    assert ask.role != "customer", "customers are not owed anything"
+    return Reply("sms.owed", {"balance_xaf": await balance(ask.tx, payouts.payable(ask.role, ask.subject_id))})
 
 
 async def pay_out(ask: Ask) -> Reply:

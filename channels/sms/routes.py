@@ -6,7 +6,9 @@ Retried until they get a 200: so that is what they get, unless we could not stor
 from typing import Any
 
 from litestar import MediaType, Request, post
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from channels.sms import africastalking, inbox
 from core.crypto import same
@@ -21,7 +23,7 @@ Web = Request[Any, Any, Any]
 
 
 @post("/sms/africastalking/{secret:str}", status_code=200, media_type=MediaType.TEXT, include_in_schema=False)
-async def africastalking_incoming(secret: str, request: Web, database: Database) -> str:
+async def africastalking_incoming(secret: FromPath[str], request: Web, database: NamedDependency[Database]) -> str:
     """A subscriber's SMS."""
     _admit(secret, database)
     try:
@@ -33,7 +35,7 @@ async def africastalking_incoming(secret: str, request: Web, database: Database)
 
 
 @post("/sms/africastalking/{secret:str}/reports", status_code=200, media_type=MediaType.TEXT, include_in_schema=False)
-async def africastalking_report(secret: str, request: Web, database: Database) -> str:
+async def africastalking_report(secret: FromPath[str], request: Web, database: NamedDependency[Database]) -> str:
     """What became of a text we sent."""
     _admit(secret, database)
     try:

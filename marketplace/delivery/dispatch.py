@@ -20,8 +20,6 @@ from marketplace.people.tables import driver
 ADVANCE_JOB = "delivery.advance"
 SWEEP_BATCH = 20
 
-# Dispatch starts this long before the food is ready.
-LEAD_MINUTES = 15
 # A driver who has not picked up by then gives the job back.
 FETCH_MINUTES = 45
 # When nobody is on, everybody is asked again after this.

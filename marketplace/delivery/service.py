@@ -11,7 +11,7 @@ from core.gsm import plain
 from core.ids import new_id
 from core.jobs import enqueue
 from marketplace.delivery import messages
-from marketplace.delivery.dispatch import ADVANCE_JOB, FETCH_MINUTES, LEAD_MINUTES, WAVES, take_back
+from marketplace.delivery.dispatch import ADVANCE_JOB, FETCH_MINUTES, WAVES, take_back
 from marketplace.delivery.errors import NoSuchJob, OfferOver, OfferTaken, UnknownQuarter, WhichQuarter
 from marketplace.delivery.queries import Job, job, open_jobs
 from marketplace.delivery.states import CARRYING, FETCHING, JOB, State
@@ -27,7 +27,7 @@ ARRIVAL: dict[State, State] = {"ASSIGNED": "AT_RESTAURANT", "PICKED_UP": "AT_DOO
 
 async def begin(tx: Tx, *, order_id: UUID, prep_minutes: int) -> None:
     """A restaurant has accepted: look for a driver, so that one is there when the food is ready."""
-    delivery_id, wait = new_id(), max(0, prep_minutes - LEAD_MINUTES)
+    delivery_id, wait = new_id(), max(0, prep_minutes - tx.settings.dispatch_lead_minutes)
     row = {
         "id": delivery_id,
         "order_id": order_id,
@@ -40,6 +40,14 @@ async def begin(tx: Tx, *, order_id: UUID, prep_minutes: int) -> None:
     await tx.run(insert(delivery).values(row))
     if wait == 0:
         await enqueue(tx, ADVANCE_JOB, delivery_id)
+
+
+async def hasten(tx: Tx, *, order_id: UUID) -> None:
+    """The food is ready before its time: if nobody is looking for a driver yet, that begins now."""
+    early = delivery.c.order_id == order_id, delivery.c.state == "WAITING", delivery.c.due_at > tx.now
+    started = await tx.first(update(delivery).where(*early).values(due_at=tx.now).returning(delivery.c.id))
+    if started is not None:
+        await enqueue(tx, ADVANCE_JOB, started.id)
 
 
 async def claim(tx: Tx, *, driver_id: UUID, number: int) -> Job:
