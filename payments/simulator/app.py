@@ -18,6 +18,7 @@ from payments.simulator.networks import Networks
 from payments.simulator.settings import SimulatorSettings
 
 _TICK_SECONDS = 0.5
+_GRACE_SECONDS = 3  # an answer on hold must not keep the process alive
 
 log = logger(__name__)
 
@@ -48,7 +49,14 @@ def create_simulator(settings: SimulatorSettings, clock: Clock | None = None) ->
 
 def run(settings: SimulatorSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    uvicorn.run(create_simulator(settings), host=settings.host, port=settings.port, access_log=False, log_config=None)
+    uvicorn.run(
+        create_simulator(settings),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
 
 
 @get("/health/live")

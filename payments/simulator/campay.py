@@ -82,7 +82,7 @@ async def collect(data: JSONBody[dict[str, Any]], networks: NamedDependency[Netw
     with networks.store.block():
         fee_xaf = basis_points_up(amount_xaf, networks.settings.campay_collect_fee_bp.get(carrier, 0))
         reference = _record(networks, "collect", phone, carrier, amount_xaf, fee_xaf, data)
-        text = f"{data['description']}: {amount_xaf} FCFA"
+        text = f"Payer {amount_xaf} FCFA à {networks.settings.campay_app_name} (CamPay)"
         if not handsets.show_prompt(networks, reference=reference, phone=phone, amount_xaf=amount_xaf, text=text):
             settle(networks, reference, "Subscriber busy: another USSD session is open")
     return {"reference": reference, "ussd_code": _APPROVAL_CODES[carrier], "operator": _OPERATORS[carrier]}

@@ -32,6 +32,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     campay_username: str = "demo"
     campay_password: Secret = Secret("demo")
     campay_webhook_key: Secret = Secret("webhook key of the simulated CamPay")
+    campay_app_name: str = "Mboa Gateway"  # what payers read in the prompt
     campay_token_seconds: int = 3600
     campay_callback: Literal["get", "post-json", "post-form"] = "get"
     campay_callback_tries: int = 3  # retries are undocumented: few

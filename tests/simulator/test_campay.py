@@ -60,7 +60,7 @@ def test_an_approved_prompt_moves_the_money_and_calls_back(
     assert read(campay, reference)["status"] == "PENDING"
 
     (prompt,) = networks.get(f"/simulator/prompts/{PAYER}").json()
-    assert (prompt["amount_xaf"], prompt["text"]) == (3800, "Order 4821: 3800 FCFA")
+    assert (prompt["amount_xaf"], prompt["text"]) == (3800, "Payer 3800 FCFA à Mboa Gateway (CamPay)")
     assert networks.post(f"/simulator/prompts/{PAYER}/approve").json()["state"] == "approved"
 
     shown = read(campay, reference)

@@ -114,7 +114,7 @@ def test_a_payment_is_approved_with_a_pin_that_stays_in_the_phone(page: Page, si
     page.on("request", lambda request: sent.append(request.post_data or ""))
     customer = phone(page, 0)
     ask_for_payment(simulator_url)
-    expect(customer.locator(".page")).to_have_text("Order 4821: 3800 FCFA")
+    expect(customer.locator(".page")).to_have_text("Payer 3800 FCFA à Mboa Gateway (CamPay)")
     press(customer, "7", "3", "9", "left")
     expect(customer.locator(".pin")).to_have_text("● ● ● ○")
     press(customer, "1", "left")
