@@ -13,10 +13,14 @@ from litestar.types import ControllerRouterHandler
 
 from channels.api.access import BEARER, learn_language
 from channels.api.routes import api_router
+from channels.console.routes import Console
+from channels.payments import campay_callback
 from channels.rendering import answer_problem
-from channels.ussd.routes import africastalking_event, africastalking_turn
+from channels.sms.routes import africastalking_incoming, africastalking_report
+from channels.ussd.routes import ussd_routes
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
+from gateway.health import health_router
 from gateway.parts import Parts, make_parts
 
 
@@ -51,6 +55,7 @@ def create_app(parts: Parts) -> Litestar:
         # The framework's own logging writes bodies, and a body may hold a PIN; `answer_problem` logs what matters.
         logging_config=None,
         openapi_config=_documentation(),
+        plugins=[Console(parts.settings)],
         lifespan=[closing],
     )
 
@@ -61,11 +66,14 @@ def _handed(part: object) -> Provide:
 
 
 def routes(settings: Settings) -> list[ControllerRouterHandler]:
-    """Everything that this service answers."""
+    """Everything that this service answers; the phones of a demo come with `Console`."""
     return [
         api_router(settings),
-        africastalking_turn,
-        africastalking_event,
+        *ussd_routes(settings),
+        africastalking_incoming,
+        africastalking_report,
+        campay_callback,
+        health_router,
     ]
 
 

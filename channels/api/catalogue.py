@@ -3,30 +3,28 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from channels.api.encoding import CatalogueResponse, problems
-from channels.api.views import PAGE_SIZE, DishView, LandmarkView, Page, QuarterView, RestaurantView, page_of, shown
-from core.database import Database
+from channels.api.inputs import LARGEST_ID, PAGE_SIZE, NumberInPath, PageNumber, PageSize, TheDatabase, Words
+from channels.api.views import DishView, LandmarkView, Page, QuarterView, RestaurantView, page_of, shown
 from marketplace.catalogue import queries as catalogue
 from marketplace.places import queries as places
 
-PageNumber = Annotated[int, Parameter(ge=1, le=10_000)]
-PageSize = Annotated[int, Parameter(ge=1, le=100)]
-Number = Annotated[int, Parameter(ge=1, le=2_000_000_000)]
+Nearby = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
 
 NO_ZONE = 0  # near nothing: every zone is equally far
 
 
 @get("/restaurants", response_class=CatalogueResponse, responses=problems(404))
 async def list_restaurants(
-    database: Database,
-    search: Annotated[str | None, Parameter(max_length=40)] = None,
-    near: Annotated[Number | None, Parameter(description="A quarter's id.")] = None,
+    database: TheDatabase,
+    search: Words = None,
+    near: Nearby = None,
     page: PageNumber = 1,
     size: PageSize = PAGE_SIZE,
 ) -> Page[RestaurantView]:
-    """Restaurants: the open ones first, nearest first when `near` is given, else by number."""
+    """Restaurants: the open ones first, those nearest to the quarter `near` first, else by number."""
     async with database.reading() as tx:
         zone = (await places.get_quarter(tx, quarter_id=near)).zone_id if near else None
         found = await catalogue.restaurants(tx, near_zone=zone, search=search)
@@ -35,8 +33,8 @@ async def list_restaurants(
 
 @get("/restaurants/{number:int}/dishes", response_class=CatalogueResponse, responses=problems(404))
 async def list_dishes(
-    number: Number,
-    database: Database,
+    number: NumberInPath,
+    database: TheDatabase,
     page: PageNumber = 1,
     size: PageSize = PAGE_SIZE,
 ) -> Page[DishView]:
@@ -49,13 +47,13 @@ async def list_dishes(
 
 @get("/places/quarters", response_class=CatalogueResponse, responses=problems(404))
 async def list_quarters(
-    database: Database,
-    search: Annotated[str | None, Parameter(max_length=40, description="At least 3 letters.")] = None,
-    restaurant: Annotated[Number | None, Parameter(description="A restaurant's number.")] = None,
+    database: TheDatabase,
+    search: Words = None,
+    restaurant: Nearby = None,
     page: PageNumber = 1,
     size: PageSize = PAGE_SIZE,
 ) -> Page[QuarterView]:
-    """Quarters that meals are brought to: by name, else the nearest to `restaurant` first, else by zone."""
+    """Quarters that meals are brought to: by 3 letters or more, or those nearest to `restaurant` first, or by zone."""
     async with database.reading() as tx:
         if search is not None:
             found = await places.search_quarters(tx, prefix=search)
@@ -67,8 +65,8 @@ async def list_quarters(
 
 @get("/places/quarters/{quarter_id:int}/landmarks", response_class=CatalogueResponse, responses=problems(404))
 async def list_landmarks(
-    quarter_id: Number,
-    database: Database,
+    quarter_id: NumberInPath,
+    database: TheDatabase,
     page: PageNumber = 1,
     size: PageSize = PAGE_SIZE,
 ) -> Page[LandmarkView]:

@@ -5,26 +5,16 @@ keyed hash is kept, because a body may hold a PIN (design/payments.md 20).
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
-from litestar.params import Parameter
 
 from core import effects
 from core.crypto import Keyring
 from core.database import Database, Tx
 
 View = TypeVar("View")
-
-IdempotencyKey = Annotated[
-    str,
-    Parameter(
-        header="Idempotency-Key",
-        pattern="^[A-Za-z0-9._~-]{8,64}$",
-        description="The client's own: new for each intention, the same for each repetition of it.",
-    ),
-]
 
 
 class Intention(msgspec.Struct, frozen=True):

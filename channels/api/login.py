@@ -5,13 +5,13 @@ from uuid import UUID
 
 from litestar import Request, Response, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath, RequestBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from channels.api.encoding import ApiResponse, problems
+from channels.api.inputs import TheDatabase, TheLimits
 from channels.api.views import ChallengeView, CodeProof, PhoneLogin, RefreshProof, StaffLogin, TokensView, shown
 from channels.rendering import language_of
-from core.database import Database
-from core.limits import Limits
 from core.phones import parse_phone
 from core.settings import Settings
 from marketplace.people import login
@@ -23,7 +23,7 @@ COOKIE_PATH = "/api/v1"
 
 @post("/login", status_code=HTTP_200_OK, responses=problems())
 async def start_login(
-    request: Request[Any, Any, Any], data: PhoneLogin, database: Database, limits: Limits
+    request: Request[Any, Any, Any], data: RequestBody[PhoneLogin], database: TheDatabase, limits: TheLimits
 ) -> ChallengeView:
     """Send a 6-digit code by SMS to the phone that wants to log in."""
     phone = parse_phone(data.phone)
@@ -34,7 +34,9 @@ async def start_login(
 
 
 @post("/login/{challenge_id:uuid}/verify", status_code=HTTP_200_OK, responses=problems(401))
-async def verify_login(challenge_id: UUID, data: CodeProof, database: Database) -> Response[TokensView]:
+async def verify_login(
+    challenge_id: FromPath[UUID], data: RequestBody[CodeProof], database: TheDatabase
+) -> Response[TokensView]:
     """Tokens for the code that the phone received."""
     async with database.transaction() as tx:
         tokens = await login.finish(tx, challenge_id=challenge_id, code=data.code)
@@ -42,7 +44,7 @@ async def verify_login(challenge_id: UUID, data: CodeProof, database: Database) 
 
 
 @post("/staff/login", status_code=HTTP_200_OK, responses=problems(401))
-async def log_in_staff(data: StaffLogin, database: Database, limits: Limits) -> Response[TokensView]:
+async def log_in_staff(data: RequestBody[StaffLogin], database: TheDatabase, limits: TheLimits) -> Response[TokensView]:
     """Tokens for finance and administrators: password and one-time code."""
     await limits.spend("auth", database.keys.fingerprint("staff", data.username.lower()))
     tokens = await login.staff_login(database, username=data.username, password=data.password, totp=data.totp)
@@ -51,7 +53,7 @@ async def log_in_staff(data: StaffLogin, database: Database, limits: Limits) -> 
 
 @post("/token/refresh", status_code=HTTP_200_OK, responses=problems(401))
 async def refresh_tokens(
-    request: Request[Any, Any, Any], data: RefreshProof, database: Database
+    request: Request[Any, Any, Any], data: RequestBody[RefreshProof], database: TheDatabase
 ) -> Response[TokensView]:
     """New tokens for a refresh token, which is used up by it."""
     async with database.transaction() as tx:
@@ -60,7 +62,9 @@ async def refresh_tokens(
 
 
 @post("/logout", status_code=HTTP_204_NO_CONTENT, responses=problems())
-async def log_out(request: Request[Any, Any, Any], data: RefreshProof, database: Database) -> Response[None]:
+async def log_out(
+    request: Request[Any, Any, Any], data: RequestBody[RefreshProof], database: TheDatabase
+) -> Response[None]:
     """End this login: no refresh token of its family counts any more."""
     async with database.transaction() as tx:
         await login.logout(tx, refresh_token=_shown_token(request, data))

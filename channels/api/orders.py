@@ -1,25 +1,24 @@
 """Quotes and orders: the same use cases that USSD and SMS call."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, RequestBody
 from litestar.status_codes import HTTP_200_OK
 
 from channels.api.encoding import problems
-from channels.api.idempotency import IdempotencyKey, intention
-from channels.api.views import PAGE_SIZE, NewOrder, NewQuote, OrderView, Page, QuoteView, page_of, shown
+from channels.api.idempotency import intention
+from channels.api.inputs import PAGE_SIZE, IdempotencyKey, PageNumber, PageSize, TheCaller, TheDatabase, TheLimits
+from channels.api.views import NewOrder, NewQuote, OrderView, Page, QuoteView, page_of, shown
 from core.crypto import Keyring
 from core.database import Database, Tx
 from core.errors import InvalidInput
-from core.limits import Limits
 from core.phones import parse_phone
 from core.sealed import reveal
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts, queries, service
-from marketplace.ordering.carts import Line
+from marketplace.ordering.pricing import Line
 from marketplace.ordering.queries import Order
 from marketplace.people import pins
 from marketplace.people.login import Identity
@@ -29,7 +28,7 @@ CHANNEL = "api"
 
 
 @post("/quotes", responses=problems(401, 403, 404, 409))
-async def make_quote(data: NewQuote, caller: Identity, database: Database) -> QuoteView:
+async def make_quote(data: RequestBody[NewQuote], caller: TheCaller, database: TheDatabase) -> QuoteView:
     """What these dishes cost, brought to this place; good until `expires_at`."""
     async with database.transaction() as tx:
         restaurant = await catalogue.restaurant_by_number(tx, number=data.restaurant)
@@ -65,7 +64,11 @@ def _place(data: NewQuote) -> Place:
 
 @post("/orders", responses=problems(401, 403, 404, 409))
 async def place_order(
-    data: NewOrder, caller: Identity, idempotency_key: IdempotencyKey, database: Database, limits: Limits
+    data: RequestBody[NewOrder],
+    caller: TheCaller,
+    idempotency_key: IdempotencyKey,
+    database: TheDatabase,
+    limits: TheLimits,
 ) -> OrderView:
     """Order a quote. Paid from the wallet at once with the PIN, else a prompt goes to the payer's phone."""
     asked = intention(database.keys, caller.subject, idempotency_key, "orders", data)
@@ -101,10 +104,10 @@ async def _place_order(tx: Tx, data: NewOrder, caller: Identity) -> OrderView:
 
 @get("/orders", responses=problems(401, 403))
 async def list_orders(
-    caller: Identity,
-    database: Database,
-    page: Annotated[int, Parameter(ge=1, le=100)] = 1,
-    size: Annotated[int, Parameter(ge=1, le=100)] = PAGE_SIZE,
+    caller: TheCaller,
+    database: TheDatabase,
+    page: PageNumber = 1,
+    size: PageSize = PAGE_SIZE,
 ) -> Page[OrderView]:
     """The customer's orders, newest first."""
     async with database.reading() as tx:
@@ -113,7 +116,7 @@ async def list_orders(
 
 
 @get("/orders/{order_id:uuid}", responses=problems(401, 403, 404))
-async def read_order(order_id: UUID, caller: Identity, database: Database) -> OrderView:
+async def read_order(order_id: FromPath[UUID], caller: TheCaller, database: TheDatabase) -> OrderView:
     """Where an order stands, with the code for the driver once the meal is on its way."""
     async with database.reading() as tx:
         order = await queries.get(tx, order_id=order_id, person_id=caller.subject)
@@ -121,7 +124,7 @@ async def read_order(order_id: UUID, caller: Identity, database: Database) -> Or
 
 
 @post("/orders/{order_id:uuid}/cancel", status_code=HTTP_200_OK, responses=problems(401, 403, 404, 409))
-async def cancel_order(order_id: UUID, caller: Identity, database: Database) -> OrderView:
+async def cancel_order(order_id: FromPath[UUID], caller: TheCaller, database: TheDatabase) -> OrderView:
     """Cancel, as far as it still can be (D18)."""
     async with database.transaction() as tx:
         await service.cancel(tx, order_id=order_id, person_id=caller.subject)

@@ -2,13 +2,14 @@
 
 from litestar import Router
 from litestar.di import Provide
+from litestar.openapi.spec import SecurityRequirement
 
 from channels.api import catalogue, login, orders, reports, wallet
 from channels.api.access import allow, caller, no_flood
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
 
-_BEARER = [{"bearer": []}]
+_BEARER: list[SecurityRequirement] = [{"bearer": []}]
 
 
 def api_router(settings: Settings) -> Router:

@@ -16,7 +16,6 @@ from marketplace.ordering.states import State
 View = TypeVar("View")
 Item = TypeVar("Item")
 
-PAGE_SIZE = 20  # A1.17
 LARGEST_XAF = 10_000_000  # far above every limit; the use cases refuse earlier and say why
 
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_XAF, description="Whole XAF; a fraction is refused.")]

@@ -1,12 +1,13 @@
 """The customer's wallet: balance, points, top-up."""
 
 from litestar import get, post
+from litestar.params import RequestBody
 
 from channels.api.encoding import problems
-from channels.api.idempotency import IdempotencyKey, intention
+from channels.api.idempotency import intention
+from channels.api.inputs import IdempotencyKey, TheCaller, TheDatabase, TheLimits
 from channels.api.views import NewTopUp, TopUpView, WalletView, shown
-from core.database import Database, Tx
-from core.limits import Limits
+from core.database import Tx
 from core.phones import parse_phone
 from marketplace.loyalty import service as loyalty
 from marketplace.people import service as people
@@ -15,7 +16,7 @@ from marketplace.wallets import service as wallets
 
 
 @get("/wallet", responses=problems(401, 403))
-async def read_wallet(caller: Identity, database: Database) -> WalletView:
+async def read_wallet(caller: TheCaller, database: TheDatabase) -> WalletView:
     """What the customer has with us, in francs and in points."""
     async with database.reading() as tx:
         return WalletView(
@@ -27,7 +28,11 @@ async def read_wallet(caller: Identity, database: Database) -> WalletView:
 
 @post("/wallet/top-ups", responses=problems(401, 403, 409))
 async def top_up(
-    data: NewTopUp, caller: Identity, idempotency_key: IdempotencyKey, database: Database, limits: Limits
+    data: RequestBody[NewTopUp],
+    caller: TheCaller,
+    idempotency_key: IdempotencyKey,
+    database: TheDatabase,
+    limits: TheLimits,
 ) -> TopUpView:
     """Ask a phone to pay into the wallet: the prompt goes out at once, the outcome comes by SMS."""
     asked = intention(database.keys, caller.subject, idempotency_key, "top-ups", data)
