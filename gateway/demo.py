@@ -17,7 +17,7 @@ from core.settings import Settings, load_settings
 from gateway import processes
 from gateway.configuration import demo_directory, demo_variables, store_variables
 from gateway.embedded import EmbeddedServer
-from gateway.errors import CannotRun
+from gateway.errors import CannotRun, EmbeddedUnavailable
 from gateway.supervisor import Program, Supervisor
 
 if TYPE_CHECKING:
@@ -52,19 +52,25 @@ def _run(given: Settings, cleanup: ExitStack) -> None:
     settings = load_settings(environment)
     supervisor = Supervisor(environment)
     cleanup.callback(supervisor.stop, settings.shutdown_seconds)
-    simulator, *services = _programs(settings, directory)
-    supervisor.start(simulator)
+    for program in _programs(settings, directory):  # they load while the database is filled, and wait for it
+        supervisor.start(program)
     told = asyncio.run(_fill(settings))
-    for service in services:
-        supervisor.start(service)
     _await_health(settings, supervisor)
     _say(told)
     while True:
         time.sleep(_WATCH_SECONDS)
-        if server is not None and server.ended:
+        _revive(supervisor, server)
+
+
+def _revive(supervisor: Supervisor, server: EmbeddedServer | None) -> None:
+    """Start again what has died."""
+    if server is not None and server.ended:
+        try:
             server.start()
-        for name in supervisor.revive():
-            _say(f"{name} died and was started again.")
+        except EmbeddedUnavailable as problem:  # its last backends may still be ending: the next round tries again
+            _say(str(problem))
+    for name in supervisor.revive():
+        _say(f"{name} died and was started again.")
 
 
 def _claim(directory: Path, settings: Settings, cleanup: ExitStack) -> EmbeddedServer:
@@ -128,7 +134,7 @@ def _banner(settings: Settings, known: "SeedSummary") -> str:
     restaurants = [
         f"  {number}  {phone}  {known.restaurants[number]}" for number, phone in known.restaurant_phones.items()
     ]
-    drivers = [f"      {phone}  {name}" for phone, name in known.drivers.items()]
+    drivers = [f"  {phone}  {name}" for phone, name in known.drivers.items()]
     staff = [f"  {x.username:<9} {x.role:<8} password {x.password}  TOTP {x.totp_secret}" for x in known.staff]
     return "\n".join(
         [

@@ -61,7 +61,8 @@ class EmbeddedServer:
     def __init__(self, directory: Path, *, isolation: str = "auto", options: Sequence[str] = ()) -> None:
         self.directory = directory.resolve()
         self._home = self.directory / "postgres"
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._home.mkdir(mode=0o700, exist_ok=True)
         self._isolation = isolation
         self._options = (*_OPTIONS, *options)
         self._log = self._home / "log"

@@ -45,7 +45,9 @@ class Supervisor:
         return [program.name for program in due]
 
     def stop(self, seconds: float) -> None:
-        """Ask all to finish, in the reverse order of their start, and wait up to `seconds` for each."""
-        for program in reversed(self._running):
-            processes.stop(self._running[program], (signal.SIGTERM, seconds))
+        """Ask all to finish, and wait up to `seconds` for each. The first one serves the others, so it ends last."""
+        for process in list(self._running.values())[1:]:
+            process.terminate()
+        for process in reversed(self._running.values()):
+            processes.stop(process, (signal.SIGTERM, seconds))
         self._running.clear()

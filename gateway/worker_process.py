@@ -6,14 +6,17 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import uvloop
+from sqlalchemy.exc import SQLAlchemyError
 
 from channels.sms.africastalking import AfricasTalkingCarrier
 from core.database import Database
-from core.logs import configure_logging
+from core.logs import configure_logging, logger
 from core.settings import Settings
 from gateway import processes
 from gateway.configuration import production_settings, with_database
+from gateway.errors import CannotRun
 from gateway.parts import make_parts
+from gateway.schema import require_newest
 from gateway.worker import Sweep, Worker
 from marketplace.delivery import dispatch
 from marketplace.notifications.carrier import Carrier
@@ -24,6 +27,10 @@ from payments import attempts
 from payments.engine import Engine
 from payments.providers.campay import Campay
 from payments.providers.protocol import Provider
+
+_SCHEMA_SECONDS = 0.5
+
+log = logger(__name__)
 
 
 def work() -> None:
@@ -43,9 +50,20 @@ async def _work(settings: Settings) -> None:
         cleanup.push_async_callback(campay.close)
         cleanup.push_async_callback(carrier.close)
         worker = make_worker(parts.database, providers=(campay,), carrier=carrier)
+        await _schema_is_there(parts.database)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
         await worker.run()
+
+
+async def _schema_is_there(database: Database) -> None:
+    """Return when somebody has brought the database to the schema that this code needs."""
+    while True:
+        try:
+            return await require_newest(database)
+        except (CannotRun, OSError, SQLAlchemyError) as problem:
+            log.warning("worker_waits", reason=str(problem))
+        await asyncio.sleep(_SCHEMA_SECONDS)
 
 
 def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier: Carrier) -> Worker:
