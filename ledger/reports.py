@@ -76,7 +76,7 @@ WITH net (account_id, amount) AS (
     WHERE effective_at <= :as_of GROUP BY account_id
 )"""
 # A family is the code without its owner's id.
-_BY_FAMILY = r"""
+_BY_FAMILY = """
 SELECT regexp_replace(code, ':[0-9a-f-]{36}$', '') AS family, kind, currency,
        count(*) AS accounts, sum(net.amount)::bigint AS amount
 FROM net JOIN account ON account.id = net.account_id

@@ -1,8 +1,8 @@
 """Many callers at once: no overdraft, no second effect, no deadlock."""
 
 import asyncio
-from collections.abc import Awaitable
-from uuid import uuid4
+from collections.abc import Awaitable, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -54,13 +54,13 @@ async def test_transfers_in_a_ring_never_deadlock(database: Database) -> None:
 
 
 async def test_accounts_opened_by_many_at_once_are_opened_once(database: Database) -> None:
-    wallets = [chart.wallet(uuid4()) for _ in range(4)]
+    for batch in range(6):
+        ring = [chart.Account(f"suspense:{batch}:{n}", "liability", floor=None) for n in range(8)]
 
-    def open_all(n: int) -> Awaitable[Posted]:
-        turned = wallets[n % 4 :] + wallets[: n % 4]
-        return pay(database, f"open:{n}", *(Leg(FLOAT, wallet, 1) for wallet in turned))
+        def open_all(n: int, batch: int = batch, ring: Sequence[chart.Account] = ring) -> Awaitable[Posted]:
+            turned = [*ring[n % 8 :], *ring[: n % 8]]
+            return pay(database, f"open:{batch}:{n}", *(Leg(one, other, 1) for one, other in pairwise(turned)))
 
-    results = await verdicts(*(open_all(n) for n in range(60)))
-    assert all(isinstance(result, Posted) for result in results)
-    assert await count(database, "account") == 5
-    assert await held(database, FLOAT) == 240
+        results = await verdicts(*(open_all(n) for n in range(20)))
+        assert all(isinstance(result, Posted) for result in results)
+        assert await count(database, "account") == 8 * (batch + 1)
