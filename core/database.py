@@ -38,6 +38,8 @@ metadata = MetaData(
 # statement, so a raw call made before it would commit by itself.
 _OPEN = text("SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '15s', true)")
 
+_QUEUE_UP = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
+
 
 class Tx:
     """An open transaction (or, from `reading`, a connection without one) and what use cases need beside SQL."""
@@ -76,6 +78,10 @@ class Tx:
         """
         async with _keeping(self.connection.begin_nested()):
             yield
+
+    async def queue_up(self, what: str) -> None:
+        """Wait for every other transaction that queued up for `what`, and hold up those that come after."""
+        await self.connection.execute(_QUEUE_UP, {"what": what})
 
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this same transaction, for the posting path and hot reads."""

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from channels.sms.africastalking import IncomingText
@@ -41,7 +41,7 @@ class Outcome(msgspec.Struct, frozen=True):
 async def take(database: Database, message: IncomingText) -> None:
     """Obey one message, however often it is delivered. A refusal is an answer, too."""
     async with database.transaction() as tx:
-        await _one_at_a_time(tx, message.phone)
+        await tx.queue_up(f"sms:{message.phone}")
         person = await people.recognise(tx, phone=message.phone)
         subjects = await _subjects(tx, person)
         reading = read(message.text, tuple(subjects))
@@ -113,7 +113,7 @@ async def _decide(
 async def _obey(ask: Ask, command: Command, echo_key: str | None) -> Outcome:
     name = f"{command.role}.{command.name}"
     if echo_key:
-        await _one_at_a_time(ask.tx, echo_key)
+        await ask.tx.queue_up(echo_key)
         earlier = await _earlier(ask.tx, echo_key)
         if earlier:
             again = await command.run_again(ask, earlier) if command.run_again else earlier
@@ -168,8 +168,3 @@ async def _answer(tx: Tx, person: Person, language: str, reply: Reply | None) ->
     if reply is None or reply.key is None:
         return None
     return await notify(tx, phone=person.phone, language=language, key=reply.key, params=reply.params)
-
-
-async def _one_at_a_time(tx: Tx, what: str) -> None:
-    """Hold up other messages about the same until this transaction ends."""
-    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(f"sms:{what}", 0))))

@@ -67,12 +67,12 @@ def score(inputs: Inputs) -> int:
     return nearness + round(10 * inputs.rating) + fairness + round(20 * inputs.acceptance) - 60 * inputs.open_jobs
 
 
-async def advance(database: Database, delivery_id: UUID | str) -> None:
+async def advance(database: Database, delivery_id: UUID) -> None:
     """Do what is due for one delivery: the next wave, or taking the job back from a driver who never came."""
     async with database.transaction() as tx:
         row = await tx.first(
             select(delivery)
-            .where(delivery.c.id == UUID(str(delivery_id)), delivery.c.due_at <= tx.now)
+            .where(delivery.c.id == delivery_id, delivery.c.due_at <= tx.now)
             .with_for_update(skip_locked=True)
         )
         if row is None:

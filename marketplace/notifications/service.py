@@ -69,7 +69,8 @@ async def notify(
 
 async def take_report(tx: Tx, *, provider: str, provider_message_id: str, status: str, reason: str = "") -> None:
     """Store a delivery report and what it says about its message. Repeats and unknown words are welcome."""
-    await _one_at_a_time(tx, provider, provider_message_id)
+    # The report races with our own note of the carrier's answer: whoever is second sees the first.
+    await tx.queue_up(f"{provider}:{provider_message_id}")
     row = {
         "provider": provider,
         "provider_message_id": provider_message_id,
@@ -90,11 +91,6 @@ async def opt_out(tx: Tx, *, phone: str) -> None:
 async def opt_in(tx: Tx, *, phone: str) -> None:
     """START: takes STOP back."""
     await tx.run(delete(sms_opt_out).where(sms_opt_out.c.phone_index == tx.keys.blind_index(phone)))
-
-
-async def _one_at_a_time(tx: Tx, provider: str, provider_message_id: str) -> None:
-    """Let the carrier's report and our own note of its answer, which race, see each other."""
-    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{provider}:{provider_message_id}", 0))))
 
 
 async def _apply_report(tx: Tx, provider: str, provider_message_id: str, status: str) -> None:
@@ -121,14 +117,14 @@ class Outbox:
         self._database = database
         self._carrier = carrier
 
-    async def deliver(self, message_id: UUID | str) -> None:
+    async def deliver(self, message_id: UUID) -> None:
         """Send one message if it is due and nobody else has it in hand."""
-        message = await self._claim(UUID(str(message_id)))
+        message = await self._claim(message_id)
         if message is None:
             return
         result = await self._send(message)
         await self._record(message, result)
-        log.info("sms", message=str(message.id), key=message.text_key, outcome=result.outcome, word=result.word)
+        log.info("sms_sent", message=str(message.id), key=message.text_key, outcome=result.outcome, word=result.word)
 
     async def sweep(self) -> int:
         """Give up what nobody will finish, then send what is due; how many were tried."""
@@ -140,7 +136,10 @@ class Outbox:
                 .order_by(outgoing_sms.c.due_at)
                 .limit(SWEEP_BATCH)
             )
-        await asyncio.gather(*(self.deliver(row.id) for row in due))
+        sent = await asyncio.gather(*(self.deliver(row.id) for row in due), return_exceptions=True)
+        for problem in sent:
+            if isinstance(problem, Exception):
+                log.error("sms_failed", exc_info=problem)
         return len(due)
 
     async def _claim(self, message_id: UUID) -> Row[Any] | None:
@@ -165,7 +164,7 @@ class Outbox:
         async with self._database.transaction() as tx:
             changes = _after(result, attempts=message.attempts, now=tx.now)
             if result.provider_message_id:
-                await _one_at_a_time(tx, self._carrier.name, result.provider_message_id)
+                await tx.queue_up(f"{self._carrier.name}:{result.provider_message_id}")
             await tx.run(
                 update(outgoing_sms)
                 .where(outgoing_sms.c.id == message.id, outgoing_sms.c.attempts == message.attempts)
@@ -199,7 +198,7 @@ class Outbox:
             )
         )
         if orphans:
-            log.warning("sms without an answer", count=orphans)
+            log.warning("sms_unanswered", count=orphans)
 
 
 def _after(result: SendResult, *, attempts: int, now: datetime) -> dict[str, Any]:

@@ -60,7 +60,7 @@ async def test_a_message_goes_out_once_however_many_workers_ask(database: Databa
     carrier = FakeCarrier()
     outbox = Outbox(database, carrier)
     message_id = await write(database)
-    await asyncio.gather(*(outbox.deliver(str(message_id)) for _ in range(8)), outbox.sweep())
+    await asyncio.gather(*(outbox.deliver(message_id) for _ in range(8)), outbox.sweep())
     code = database.keys.digits("login_code", "challenge-1", 6)
     assert [phone for phone, _ in carrier.sent] == [PHONE]
     assert code in carrier.sent[0][1]
