@@ -118,5 +118,5 @@ async def _read(tx: Tx, query: str, *arguments: Any, with_code: bool = False) ->
 def _order(row: dict[str, Any], with_code: bool) -> Order:
     code = row.pop("code")
     sealed = seal("delivery_code", code) if code and with_code else None
-    lines = msgspec.json.decode(row.pop("lines"), type=list[OrderLine])
+    lines = msgspec.convert(row.pop("lines"), list[OrderLine])
     return Order(**row, lines=lines, delivery_code=sealed)

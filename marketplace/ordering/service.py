@@ -73,6 +73,7 @@ async def refuse(tx: Tx, *, order_id: UUID, by_person: UUID) -> None:
 async def ready(tx: Tx, *, order_id: UUID, by_person: UUID) -> None:
     """The food can be fetched. Raises WrongState."""
     await move(tx, order_id=order_id, to="READY", actor=f"restaurant:{by_person}")
+    await delivery.hasten(tx, order_id=order_id)
 
 
 # ---- the customer ----------------------------------------------------------------------------------------

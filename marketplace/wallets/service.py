@@ -1,6 +1,7 @@
 """The wallet: a closed loop. Money comes in by top-up or refund and goes out as orders (D13)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -9,9 +10,10 @@ from sqlalchemy import Row, func, insert, select, update
 from core.clock import day_start
 from core.database import Tx
 from core.effects import KeyReused
-from core.errors import Conflict
+from core.errors import Conflict, NotFound
 from core.ids import new_reference
 from ledger import chart
+from ledger.reports import StatementLine, account_statement
 from ledger.service import balance as ledger_balance
 from marketplace.notifications.service import notify
 from marketplace.people import service as people
@@ -36,9 +38,32 @@ class TopUp(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class Movement(msgspec.Struct, frozen=True):
+    """One change of the balance: in positive, out negative."""
+
+    at: datetime
+    kind: str  # of the journal: order_funded, collection, order_refunded ...
+    amount_xaf: int
+    balance_xaf: int
+
+
+# A closed loop with daily limits does not come near this in a month.
+MOST_MOVEMENTS = 500
+
+
 async def balance(tx: Tx, *, person_id: UUID) -> int:
     """What the customer has with us, in XAF."""
     return await ledger_balance(tx, chart.wallet(person_id))
+
+
+async def statement(tx: Tx, *, person_id: UUID, days: int = 30) -> list[Movement]:
+    """What went in and out of the wallet in the last `days`, newest first."""
+    code, since = chart.wallet(person_id).code, tx.now - timedelta(days=days)
+    try:
+        page = await account_statement(tx, code=code, since=since, limit=MOST_MOVEMENTS)
+    except NotFound:  # never used
+        return []
+    return [_movement(line) for line in reversed(page.lines)]
 
 
 async def request_top_up(
@@ -121,12 +146,16 @@ async def _check_limits(tx: Tx, person_id: UUID, amount_xaf: int) -> None:
         raise WalletLimit(left_xaf=max(0, left_xaf))
 
 
-def _repeat(made: Row[tuple[object, ...]], person_id: UUID, amount_xaf: int) -> TopUp:
+def _movement(line: StatementLine) -> Movement:
+    return Movement(line.recorded_at, line.journal_kind, line.credit - line.debit, line.balance)
+
+
+def _repeat(made: Row[Any], person_id: UUID, amount_xaf: int) -> TopUp:
     found = _top_up(made)
     if (found.person_id, found.amount_xaf) != (person_id, amount_xaf):
         raise KeyReused()
     return found
 
 
-def _top_up(row: Row[tuple[object, ...]]) -> TopUp:
+def _top_up(row: Row[Any]) -> TopUp:
     return TopUp(**{name: row._mapping[name] for name in TopUp.__struct_fields__})
