@@ -22,8 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return parsed.run(parsed) or 0
     except (CannotRun, ValueError) as problem:  # ValueError: a setting that cannot be read, named by its variable
-        sys.stderr.write(f"{problem}\n")
-        return 1
+        return _failed(str(problem))
+    except PermissionError as problem:
+        return _failed(f"{problem.filename} belongs to another user; run as they do, or elsewhere.")
     except KeyboardInterrupt:
         return 130
 
@@ -179,6 +180,11 @@ def _add_report_arguments(report: argparse.ArgumentParser) -> None:
 def _instant(raw: str) -> datetime:
     instant = datetime.fromisoformat(raw)
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _failed(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
+    return 1
 
 
 def _print(line: str) -> None:

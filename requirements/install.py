@@ -14,7 +14,7 @@ MADE = VENV / ".made"  # its absence tells a half made environment
 
 def main(wanted: str) -> None:
     """Bring .venv up to the lock of `wanted`, one process at a time, unless it is already."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whatever `python3` is, runs this file
         sys.exit("Python 3.11 or newer is needed: name one with `make PYTHON=python3.12 ...`.")
     directory = os.open(ROOT / "requirements", os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)  # a second `make` in the same clone waits here
@@ -43,7 +43,7 @@ def install(kind: str) -> None:
 def works() -> bool:
     """Whether the interpreter that .venv was made with is still there."""
     try:
-        return subprocess.run([VENV / "bin" / "python", "-c", ""], check=False).returncode == 0
+        return subprocess.run([VENV / "bin" / "python", "-c", ""], check=False).returncode == 0  # noqa: S603
     except OSError:
         return False
 
@@ -64,7 +64,8 @@ def fingerprint(kind: str) -> str:
 
 def run(*command: str | Path) -> None:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    if (done := subprocess.run(command, cwd=ROOT, env=environment, check=False)).returncode != 0:
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)  # noqa: S603 - from this file, no shell
+    if done.returncode != 0:
         sys.exit(f"`{' '.join(map(str, command))}` failed with status {done.returncode}.")
 
 
