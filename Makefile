@@ -32,7 +32,7 @@ types: .venv/.dev ## mypy, strict
 	@exec $(BIN)/mypy
 
 bench: .venv/.dev ## a table of speeds
-	@exec $(BIN)/python -m benchmarks
+	@exec $(BIN)/python -m benchmarks.ussd_turns
 
 lock: .venv/.dev ## renew the hashed locks from pyproject.toml
 	@echo uv | $(COMPILE) --no-annotate --output-file requirements/uv.txt -

@@ -189,3 +189,7 @@ def _failed(why: str) -> int:
 
 def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
