@@ -16,16 +16,19 @@ TheCaller = NamedDependency[Identity]  # only behind `access.allow`
 PAGE_SIZE = 20  # A1.17
 LARGEST_ID = 2_000_000_000
 
+# No control characters: PostgreSQL refuses NUL, and the marks of sealed codes (core.sealed) are ours alone to write.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
 PageNumber = Annotated[int, QueryParameter(ge=1, le=1_000)]
 PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
-Words = Annotated[str | None, QueryParameter(max_length=40)]
+Words = Annotated[str | None, QueryParameter(max_length=40, pattern=PRINTABLE)]
 NumberInPath = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
 
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(
         name="Idempotency-Key",
-        pattern="^[A-Za-z0-9._~-]{8,64}$",
+        pattern=r"^[\x21-\x7e]{1,128}$",
         description="The client's own: new for each intention, the same for each repetition of it.",
     ),
 ]

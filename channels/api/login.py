@@ -47,7 +47,7 @@ async def verify_login(
 async def log_in_staff(data: RequestBody[StaffLogin], database: TheDatabase, limits: TheLimits) -> Response[TokensView]:
     """Tokens for finance and administrators: password and one-time code."""
     await limits.spend("auth", database.keys.fingerprint("staff", data.username.lower()))
-    tokens = await login.staff_login(database, username=data.username, password=data.password, totp=data.totp)
+    tokens = await login.staff_login(database, username=data.username, password=data.password, totp=data.totp or "")
     return _hand_over(tokens, database.settings, by_cookie=data.cookie)
 
 
@@ -61,16 +61,16 @@ async def refresh_tokens(
     return _hand_over(tokens, database.settings, by_cookie=data.refresh_token is None)
 
 
-@post("/logout", status_code=HTTP_204_NO_CONTENT, responses=problems())
-async def log_out(
-    request: Request[Any, Any, Any], data: RequestBody[RefreshProof], database: TheDatabase
-) -> Response[None]:
+@post(
+    "/logout",
+    status_code=HTTP_204_NO_CONTENT,
+    response_cookies=[Cookie(COOKIE, value="", path=COOKIE_PATH, max_age=0)],
+    responses=problems(),
+)
+async def log_out(request: Request[Any, Any, Any], data: RequestBody[RefreshProof], database: TheDatabase) -> None:
     """End this login: no refresh token of its family counts any more."""
     async with database.transaction() as tx:
         await login.logout(tx, refresh_token=_shown_token(request, data))
-    answer: Response[None] = ApiResponse(None)
-    answer.delete_cookie(COOKIE, path=COOKIE_PATH)
-    return answer
 
 
 def _shown_token(request: Request[Any, Any, Any], data: RefreshProof) -> str:

@@ -37,7 +37,7 @@ async def make_quote(data: RequestBody[NewQuote], caller: TheCaller, database: T
             person_id=caller.subject,
             restaurant_id=restaurant.id,
             lines=await _lines(tx, restaurant.id, data),
-            place=_place(data),
+            place=_place(database.keys, data),
             channel=CHANNEL,
         )
         return shown(await carts.quote(tx, cart_id=cart.cart_id), QuoteView)
@@ -52,13 +52,13 @@ async def _lines(tx: Tx, restaurant_id: UUID, data: NewQuote) -> list[Line]:
     return [Line(dish_id=ids[line.dish], quantity=line.quantity) for line in data.lines]
 
 
-def _place(data: NewQuote) -> Place:
+def _place(keys: Keyring, data: NewQuote) -> Place:
     contact = data.place.contact_phone
     return Place(
         quarter_id=data.place.quarter_id,
         landmark_id=data.place.landmark_id,
         directions=data.place.directions,
-        contact_phone=parse_phone(contact) if contact else None,
+        contact_phone=keys.encrypt(parse_phone(contact)) if contact else None,
     )
 
 

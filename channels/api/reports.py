@@ -24,7 +24,7 @@ async def trial_balance(database: TheDatabase, as_of: Instant = None) -> TrialBa
 
 @get("/reports/accounts/{code:str}/statement", responses=problems(401, 403, 404))
 async def account_statement(
-    code: Annotated[str, PathParameter(max_length=100)],
+    code: Annotated[str, PathParameter(pattern="^[a-z0-9:_.-]{1,100}$")],
     database: TheDatabase,
     since: Instant = None,
     until: Instant = None,

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from channels.api.inputs import PRINTABLE
 from marketplace.ordering.states import State
 
 View = TypeVar("View")
@@ -20,7 +21,8 @@ LARGEST_XAF = 10_000_000  # far above every limit; the use cases refuse earlier 
 
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_XAF, description="Whole XAF; a fraction is refused.")]
 Number = Annotated[int, Meta(ge=1, le=2_000_000_000)]
-Phone = Annotated[str, Meta(min_length=9, max_length=24, description="`+237670000001` or nine national digits.")]
+Phone = Annotated[str, Meta(pattern="^[+0-9 .-]{9,24}$", description="`+237670000001` or nine national digits.")]
+SixDigits = Annotated[str, Meta(pattern="^[0-9]{6}$")]
 Pin = Annotated[str, Meta(pattern="^[0-9]{4,6}$", description="Never kept, never sent back.")]
 
 
@@ -43,21 +45,21 @@ class ChallengeView(msgspec.Struct, frozen=True):
 
 
 class CodeProof(Body):
-    code: Annotated[str, Meta(max_length=12)]
+    code: SixDigits
     cookie: bool = False  # a browser asks for an httpOnly cookie instead of the refresh token in the body (D1)
 
 
 class StaffLogin(Body):
-    username: Annotated[str, Meta(max_length=64)]
-    password: Annotated[str, Meta(max_length=256)]
-    totp: Annotated[str, Meta(max_length=12)] = ""
+    username: Annotated[str, Meta(pattern="^[A-Za-z0-9._@-]{1,64}$")]
+    password: Annotated[str, Meta(max_length=256, pattern=PRINTABLE)]
+    totp: SixDigits | None = None
     cookie: bool = False
 
 
 class RefreshProof(Body):
     """Without a token, the cookie's counts."""
 
-    refresh_token: Annotated[str, Meta(max_length=256)] | None = None
+    refresh_token: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,256}$")] | None = None
 
 
 class TokensView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +114,7 @@ class NewLine(Body):
 class NewPlace(Body):
     quarter_id: Number
     landmark_id: Number | None = None
-    directions: Annotated[str, Meta(max_length=60)] = ""
+    directions: Annotated[str, Meta(max_length=60, pattern=PRINTABLE)] = ""
     contact_phone: Phone | None = None  # whom to call there, if not the customer
 
 

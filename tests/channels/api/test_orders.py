@@ -111,6 +111,10 @@ async def test_an_amount_is_a_whole_number_of_francs(customer: Client, literal: 
         ({"lines": [{"dish": 1, "quantity": 0}]}, "lines[0].quantity"),
         ({"lines": [{"dish": 1, "quantiti": 2}]}, "lines[0]"),
         ({"place": {"quarter_id": 1, "directions": "x" * 61}}, "place.directions"),
+        (
+            {"place": {"quarter_id": 1, "directions": "\x02login_code:1\x03"}},
+            "place.directions",
+        ),  # a sealed code's marks
     ],
 )
 async def test_a_quote_names_the_field_that_is_wrong(customer: Client, wish: dict[str, Any], field: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from litestar import Litestar, post
+from litestar.params import FromPath, RequestBody
 
 import channels
 import ledger
@@ -106,7 +107,7 @@ async def test_a_mistake_of_ours_is_logged_masked_and_tells_the_client_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     @post("/pay/{secret:str}")
-    async def pay(secret: str, data: dict[str, str]) -> None:
+    async def pay(secret: FromPath[str], data: RequestBody[dict[str, str]]) -> None:
         raise RuntimeError("the phone +237670000001 is not at home")
 
     configure_logging(service="test")
