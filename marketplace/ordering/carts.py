@@ -73,7 +73,7 @@ async def save(
     contents = {
         "restaurant_id": restaurant_id,
         "lines": msgspec.to_builtins(await _checked(tx, restaurant_id, lines)),
-        **place_columns(tx, place),
+        **place_columns(place),
         "channel": channel,
         "saved_at": tx.now,
         "discarded_at": None,
@@ -115,7 +115,7 @@ async def quote(tx: Tx, *, cart_id: UUID) -> Quote:
     row = await tx.first(select(cart).where(cart.c.id == cart_id))
     if row is None:
         raise NotFound()
-    return await _quote(tx, row, place_of(tx, row))
+    return await _quote(tx, row, place_of(row))
 
 
 async def repeat_last(tx: Tx, *, person_id: UUID, channel: str) -> Cart:
@@ -130,7 +130,7 @@ async def repeat_last(tx: Tx, *, person_id: UUID, channel: str) -> Cart:
         person_id=person_id,
         restaurant_id=last.restaurant_id,
         lines=[Line(line.dish_id, line.quantity) for line in await tx.all(dishes.order_by(order_line.c.position))],
-        place=place_of(tx, last),
+        place=place_of(last),
         channel=channel,
     )
 
@@ -153,22 +153,20 @@ def _lifetime(tx: Tx) -> timedelta:
 # ---- rows ------------------------------------------------------------------------------------------------
 
 
-def place_columns(tx: Tx, place: Place | None) -> dict[str, Any]:
+def place_columns(place: Place | None) -> dict[str, Any]:
     """A place as carts and orders store it."""
     if place is None:
         return {"quarter_id": None, "landmark_id": None, "directions": "", "contact_phone": None}
     if len(place.directions) > DIRECTIONS_LENGTH:
         raise InvalidInput(field="directions")
-    contact = tx.keys.encrypt(place.contact_phone) if place.contact_phone else None
-    return {**msgspec.to_builtins(place), "contact_phone": contact}
+    return msgspec.structs.asdict(place)
 
 
-def place_of(tx: Tx, row: Row[Any]) -> Place:
+def place_of(row: Row[Any]) -> Place:
     """The place that `place_columns` stored. Raises PlaceMissing."""
     if row.quarter_id is None:
         raise PlaceMissing()
-    contact = tx.keys.decrypt(row.contact_phone) if row.contact_phone else None
-    return Place(row.quarter_id, row.landmark_id, row.directions, contact)
+    return Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
 
 
 def lines_of(row: Row[Any]) -> list[Line]:
@@ -189,7 +187,7 @@ async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[L
 
 
 async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
-    place = place_of(tx, row) if row.quarter_id else None
+    place = place_of(row) if row.quarter_id else None
     restaurant = await catalogue.get_restaurant(tx, restaurant_id=row.restaurant_id)
     return Cart(
         cart_id=row.id,

@@ -19,6 +19,7 @@ from marketplace.ordering.tables import cart, customer_order, order_line
 from marketplace.ordering.transitions import COLUMNS, OrderRow, move, record
 from marketplace.people import service as people
 from marketplace.people.service import Person
+from marketplace.places.service import remember_place
 from payments import service as payments
 
 # Tries for a free 4-digit number. Of 9000, a restaurant and a customer hold a few dozen.
@@ -41,6 +42,7 @@ async def place(
 
     With mobile money, `payer_phone` (E.164, by default the customer's) is asked for the money, after the USSD
     session `session_id` if there is one. From the wallet (the channel has checked the PIN) it is paid at once.
+    The place becomes one of the customer's saved places.
     Raises PriceChanged, CartExpired, PaymentPending, PlaceMissing, RestaurantClosed, DishUnavailable,
     InsufficientFunds, NotFound, and what payments.request_collection raises.
     """
@@ -55,6 +57,7 @@ async def place(
         chosen = {"payer_id": payer.id, "pay_with": pay_with, "channel": channel}
         order = await _insert(tx, _frozen(tx, draft, today) | chosen, today)
         order_id = order.id
+        await remember_place(tx, person_id=person_id, place=carts.place_of(draft))
         if pay_with == "wallet":
             await offer(tx, order_id=order_id, actor="customer")
             await settlement.fund_from_wallet(tx, order)
@@ -66,9 +69,11 @@ async def place(
 async def _placed(tx: Tx, cart_id: UUID, version: int) -> UUID | None:
     """The order of this version of the cart. Raises PaymentPending when one of another version awaits its payment."""
     columns = customer_order.c.id, customer_order.c.cart_version, customer_order.c.state, customer_order.c.number
-    for order in await tx.all(select(*columns).where(customer_order.c.cart_id == cart_id)):
+    orders = await tx.all(select(*columns).where(customer_order.c.cart_id == cart_id))
+    for order in orders:
         if order.cart_version == version:
             return UUID(str(order.id))
+    for order in orders:
         if order.state == "AWAITING_PAYMENT":
             raise PaymentPending(number=order.number)
     return None
@@ -78,7 +83,7 @@ async def _agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int) -> Price
     """Today's price, if it is the one that the customer has seen, for the cart that they have seen."""
     if draft.version != version or carts.expired(tx, draft):
         raise CartExpired()
-    place = carts.place_of(tx, draft)
+    place = carts.place_of(draft)
     today = await price(tx, restaurant_id=draft.restaurant_id, lines=carts.lines_of(draft), place=place)
     if today.total_xaf != total_xaf:
         raise PriceChanged(total_xaf=today.total_xaf)

@@ -63,7 +63,7 @@ async def request(
     The same `key` gives the same payout. Posts a journal: call it last. Raises PayoutTooSmall, PayoutLimit,
     PayoutRunning, InsufficientFunds, KeyReused, and what payments.request_payout raises.
     """
-    await _one_at_a_time(tx, owner_id)
+    await tx.queue_up(f"payout:{owner_id}")  # or two at once would both fit under the limit
     made = await tx.first(select(payout).where(payout.c.key == key))
     if made is not None:
         return _repeat(made, owner_id, amount_xaf)
@@ -95,11 +95,6 @@ async def done(tx: Tx, payment: Payment) -> None:
     person = await people.recognise(tx, phone=payment.phone)
     params = {"amount_xaf": payment.amount_xaf}
     await notify(tx, phone=person.phone, language=person.language, key=key, params=params, about=payment.reference)
-
-
-async def _one_at_a_time(tx: Tx, owner_id: UUID) -> None:
-    """Two requests at once must see each other, or both would fit under the limit."""
-    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(f"payout:{owner_id}", 0))))
 
 
 async def _allowed(tx: Tx, owner_id: UUID, earned: Account, asked_xaf: int | None) -> int:

@@ -73,7 +73,7 @@ async def request_top_up(
 
     Raises WalletLimit, KeyReused, and what payments.request_collection raises.
     """
-    await _one_at_a_time(tx, person_id)
+    await tx.queue_up(f"top_up:{person_id}")  # or two at once would both fit under the limit
     made = await tx.first(select(top_up).where(top_up.c.key == key))
     if made is not None:
         return _repeat(made, person_id, amount_xaf)
@@ -124,11 +124,6 @@ async def _tell(tx: Tx, made: TopUp, key: str, **params: int) -> None:
 
 
 # ---- limits ----------------------------------------------------------------------------------------------
-
-
-async def _one_at_a_time(tx: Tx, person_id: UUID) -> None:
-    """Two requests at once must see each other, or both would fit under the limit."""
-    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(f"top_up:{person_id}", 0))))
 
 
 async def _check_limits(tx: Tx, person_id: UUID, amount_xaf: int) -> None:

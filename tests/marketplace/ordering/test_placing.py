@@ -24,6 +24,7 @@ from marketplace.ordering.errors import (
 )
 from marketplace.ordering.pricing import Line
 from marketplace.ordering.tables import cart, customer_order, order_event
+from marketplace.places import queries as places
 from marketplace.places.queries import Place
 from payments.tables import payment
 from tests.support.town import CUSTOMER, FRIEND, Town
@@ -130,6 +131,13 @@ async def test_the_last_order_can_be_repeated_to_the_same_place(town: Town) -> N
             await carts.repeat_last(tx, person_id=await town.person(FRIEND), channel="ussd")
 
 
+async def test_where_one_has_ordered_to_is_a_saved_place(town: Town) -> None:
+    await town.place()
+    async with town.database.reading() as tx:
+        (saved,) = await places.saved_places(tx, person_id=await town.person())
+    assert (saved.slot, saved.place) == (1, town.home)
+
+
 async def test_no_phone_rests_in_the_clear(town: Town) -> None:
     await town.place()
     async with town.database.reading() as tx:
@@ -217,6 +225,7 @@ async def test_a_changed_cart_waits_for_the_payment_of_the_first(town: Town) -> 
     assert refusal.value.params == {"number": order.number}
     await town.decide("FAILED")
     assert (await town.place(second)).id != order.id
+    assert (await town.place(first)).id == order.id
 
 
 async def test_an_empty_wallet_orders_nothing(town: Town) -> None:
