@@ -104,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     restaurant_busy_minutes: Positive = 30  # after an order it did not answer
     restaurant_misses_to_pause: Positive = 3  # in a day; then until they say OUVERT
     driver_offer_seconds: Positive = 75  # D17
+    dispatch_lead_minutes: Positive = 15  # a driver is looked for this long before the food is ready
     driver_silence_minutes: Positive = 120
     handover_reminder_minutes: Positive = 30  # D19
     auto_release_hours: Positive = 24

@@ -1,9 +1,9 @@
 """What a driver says by SMS."""
 
 from channels.sms.exchange import Ask, Reply
+from core.sealed import seal_phone
 from marketplace.delivery import handover
 from marketplace.delivery import service as delivery
-from marketplace.delivery.messages import national
 from marketplace.delivery.states import CARRYING
 from marketplace.people import service as people
 
@@ -31,7 +31,9 @@ async def pick_up(ask: Ask) -> Reply:
     """`P 4821 37`: the answer says where to and whom to call."""
     job = await handover.pick_up(ask.tx, driver_id=ask.subject_id, number=ask.number, pickup_number=ask.parts["code"])
     phone = job.contact_phone or (await people.get(ask.tx, person_id=job.customer_id)).phone
-    return Reply("sms.picked_up", {"number": job.number, "place": job.place_label, "phone": national(phone)})
+    return Reply(
+        "sms.picked_up", {"number": job.number, "place": job.place_label, "phone": seal_phone(ask.tx.keys, phone)}
+    )
 
 
 async def arrive(ask: Ask) -> Reply:

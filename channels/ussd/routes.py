@@ -1,18 +1,20 @@
 """`POST /ussd/africastalking/{secret}` and its end event.
 
-Plain ASGI, because a turn is mostly HTTP: a framework's request object would cost as much as the engine.
+Plain ASGI, because a turn is mostly HTTP: a framework's request object would cost as much as the engine. The secret
+is part of the registered path, so a wrong one is an unknown path, and no log line about a route is written here.
 """
 
 from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Send
 
 from channels.ussd import africastalking
 from channels.ussd.refusals import Refusal
 from core import logs
-from core.crypto import same
 from core.database import Database
 from core.gsm import fold
 from core.sealed import reveal
+from core.settings import Settings
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd.engine import Engine
 from menus_ussd.turns import Reply
@@ -21,14 +23,19 @@ from payments import service as payments
 log = logs.logger(__name__)
 
 
-@asgi("/ussd/africastalking/{secret:str}", copy_scope=False)
-async def africastalking_turn(scope: HTTPScope, receive: Receive, send: Send) -> None:
+def ussd_routes(settings: Settings) -> list[ASGIRouteHandler]:
+    """The callbacks of the aggregator, under the path that only it knows."""
+    path = f"/ussd/{africastalking.NAME}/{settings.ussd_secret}"
+    return [asgi(path, copy_scope=False)(answer_turn), asgi(f"{path}/events", copy_scope=False)(note_end)]
+
+
+async def answer_turn(scope: HTTPScope, receive: Receive, send: Send) -> None:
     """One turn. Whatever is wrong, a caller gets 200 and an `END` that says what to do."""
+    if scope["method"] != "POST":
+        await _send(send, 405, "")
+        return
     database, engine = _parts(scope)
     settings = database.settings
-    if scope["method"] != "POST" or not same(scope["path_params"]["secret"], settings.ussd_secret):
-        await _send(send, 404, "")
-        return
     try:
         fields = africastalking.form(await _body(receive, settings.callback_body_bytes))
         reply = await engine.turn(africastalking.decode(fields, service_code=settings.service_code))
@@ -40,18 +47,14 @@ async def africastalking_turn(scope: HTTPScope, receive: Receive, send: Send) ->
     await _send(send, 200, reveal(database.keys, text), step)
 
 
-@asgi("/ussd/africastalking/{secret:str}/events", copy_scope=False)
-async def africastalking_event(scope: HTTPScope, receive: Receive, send: Send) -> None:
+async def note_end(scope: HTTPScope, receive: Receive, send: Send) -> None:
     """The end of a session, told perhaps twice or never: lets a waiting payment prompt go out at once."""
     database, _ = _parts(scope)
-    settings = database.settings
-    if scope["method"] != "POST" or not same(scope["path_params"]["secret"], settings.ussd_secret):
-        await _send(send, 404, "")
-        return
     try:
-        ended = africastalking.ended_session(africastalking.form(await _body(receive, settings.callback_body_bytes)))
-    except Refusal:
-        log.warning("ussd_event_unreadable", dialect=africastalking.NAME)
+        fields = africastalking.form(await _body(receive, database.settings.callback_body_bytes))
+        ended = africastalking.ended_session(fields)
+    except Refusal as refusal:
+        log.warning("ussd_event_unreadable", dialect=africastalking.NAME, field=refusal.field)
     else:
         async with database.transaction() as tx:
             await payments.session_ended(tx, session_ref=database.keys.fingerprint("session", ended))

@@ -13,11 +13,6 @@ from marketplace.people import service as people
 from marketplace.people.drivers import get_driver
 
 
-def national(phone: str) -> int:
-    """The nine digits that one dials; an int, so that no text fitting cuts it."""
-    return int(phone.removeprefix("+237"))
-
-
 async def offer(tx: Tx, job: Job, *, driver_id: UUID, until: datetime) -> None:
     """`COURSE 4821 Chez Mama AKWA > BONAMOUSSADI 3km 800F. Rep OUI 4821 (75s)`."""
     params: dict[str, str | int] = {

@@ -33,12 +33,15 @@ class Landmark(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where to deliver. `directions` are at most 60 characters; `contact_phone` is whom to call if not the payer."""
+    """Where to deliver. `directions` are at most 60 characters; `contact_phone` is whom to call if not the payer,
+
+    encrypted (`keys.encrypt`): a place may rest in a session or a journal.
+    """
 
     quarter_id: int
     landmark_id: int | None
     directions: str = ""
-    contact_phone: str | None = None
+    contact_phone: bytes | None = None
 
 
 class SavedPlace(msgspec.Struct, frozen=True):
@@ -133,7 +136,7 @@ async def saved_places(tx: Tx, *, person_id: UUID) -> list[SavedPlace]:
         .where(saved_place.c.person_id == person_id)
         .order_by(saved_place.c.slot)
     )
-    return [_saved(tx, row) for row in await tx.all(statement)]
+    return [_saved(row) for row in await tx.all(statement)]
 
 
 async def describe(tx: Tx, place: Place) -> str:
@@ -146,9 +149,8 @@ async def describe(tx: Tx, place: Place) -> str:
     return _label(row.name, row.landmark)
 
 
-def _saved(tx: Tx, row: Row[Any]) -> SavedPlace:
-    contact_phone = None if row.contact_phone is None else tx.keys.decrypt(row.contact_phone)
-    place = Place(row.quarter_id, row.landmark_id, row.directions, contact_phone)
+def _saved(row: Row[Any]) -> SavedPlace:
+    place = Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
     return SavedPlace(row.slot, place, _label(row.quarter_name, row.landmark_name))
 
 

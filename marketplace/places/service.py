@@ -28,7 +28,7 @@ async def remember_place(tx: Tx, *, person_id: UUID, place: Place) -> int:
         "quarter_id": place.quarter_id,
         "landmark_id": place.landmark_id,
         "directions": place.directions,
-        "contact_phone": tx.keys.encrypt(place.contact_phone) if place.contact_phone else None,
+        "contact_phone": place.contact_phone,
         "used_at": tx.now,
     }
     kept = insert(saved_place).values(person_id=person_id, slot=slot, **row)

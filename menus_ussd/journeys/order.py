@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from marketplace.ordering.carts import Cart, Line
+from marketplace.ordering.carts import Cart
+from marketplace.ordering.pricing import Line
 from msgspec import Struct
 
 from core.database import Tx

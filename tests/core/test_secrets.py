@@ -65,3 +65,9 @@ def test_settings_come_from_the_environment_and_are_printed_masked() -> None:
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(ValueError, match="PORT"):
         load_settings({"PORT": "many"})
+
+
+def test_a_phone_number_that_is_told_rests_encrypted(keys: Keyring) -> None:
+    text = f"Tel {sealed.seal_phone(keys, '+237670000001')}"
+    assert "670000001" not in text and sealed.reveal(keys, text) == "Tel 670000001"
+    assert len(sealed.measurable(text)) == len("Tel 670000001")

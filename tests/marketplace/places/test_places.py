@@ -137,7 +137,7 @@ async def test_a_fourth_place_replaces_the_one_not_used_for_longest(database: Da
 
 async def test_whom_to_call_and_the_words_come_back_and_the_number_rests_encrypted(database: Database) -> None:
     akwa = await somewhere(database, "akwa")
-    place = Place(akwa.quarter_id, akwa.landmark_id, "portail bleu", "+237690000002")
+    place = Place(akwa.quarter_id, akwa.landmark_id, "portail bleu", database.keys.encrypt("+237690000002"))
     async with database.transaction() as tx:
         person_id = (await people.recognise(tx, phone="+237670000001")).id
         await remember_place(tx, person_id=person_id, place=place)

@@ -1,0 +1,115 @@
+"""A whole gateway as `gateway demo` runs it, in a directory of its own, for tests that reach it over HTTP only."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.end_to_end.town import Town, eventually
+from tests.support.redis import free_port
+
+GATEWAY = str(Path(sys.executable).parent / "gateway")
+START_SECONDS = 90.0
+
+
+class Demo:
+    """A running demo: its town, its commands, its children and what it wrote."""
+
+    def __init__(self, directory: Path, port: int, variables: dict[str, str]) -> None:
+        self.directory = directory
+        self.port = port
+        self.variables = {**os.environ, **variables, "PORT": str(port)}
+        self.output = directory / "demo.log"
+        self.town = Town(f"http://127.0.0.1:{port}")
+
+    def start(self) -> None:
+        with self.output.open("ab") as log:
+            self.process = subprocess.Popen(
+                [GATEWAY, "demo"],
+                cwd=self.directory,
+                env=self.variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.healthy():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.output.read_text()[-3000:]
+            time.sleep(0.1)
+
+    def healthy(self) -> bool:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/health/details", timeout=2, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200 and answer.json().get("status") == "ok"
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=45)
+        self.town.close()
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One `gateway` command beside the running demo."""
+        return subprocess.run(
+            [GATEWAY, *words], cwd=self.directory, env=self.variables, capture_output=True, text=True, timeout=60
+        )
+
+    def child(self, role: str) -> int:
+        """The process id of the child that plays `role`: web, worker or simulator."""
+        found = [pid for pid, words in _descendants(self.process.pid) if _plays(role, words)]
+        assert len(found) == 1, f"{role}: {found} of {_descendants(self.process.pid)}"
+        return found[0]
+
+    def kill(self, *roles: str) -> None:
+        """Kill children with -9, and wait until the demo has started them again."""
+        for pid in [self.child(role) for role in roles]:
+            os.kill(pid, signal.SIGKILL)
+        eventually(self.healthy, what=f"{roles} started again")
+
+    @property
+    def database_url(self) -> str:
+        """The demo's PostgreSQL, asked of the environment of its web process."""
+        environment = Path(f"/proc/{self.child('web')}/environ").read_bytes().decode().split("\0")
+        return next(entry.partition("=")[2] for entry in environment if entry.startswith("DATABASE_URL="))
+
+    def logs(self) -> str:
+        """Everything any process of the demo wrote."""
+        files = [self.output, *self.directory.rglob("*.log")]
+        return "\n".join(file.read_text(errors="replace") for file in dict.fromkeys(files) if file.is_file())
+
+    def report(self, name: str, *words: str) -> Any:
+        return json.loads(self.run("report", name, "--format", "json", *words).stdout)
+
+
+@contextmanager
+def running_demo(directory: Path, **variables: str) -> Iterator[Demo]:
+    """A demo on a free port, stopped at the end."""
+    demo = Demo(directory, free_port(), variables)
+    demo.start()
+    try:
+        yield demo
+    finally:
+        demo.stop()
+
+
+def _descendants(pid: int) -> list[tuple[int, list[str]]]:
+    """(pid, command line) of all processes below `pid`."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = []
+    for child in map(int, children):
+        words = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        found += [(child, words), *_descendants(child)]
+    return found
+
+
+def _plays(role: str, words: list[str]) -> bool:
+    return role in words or (role == "web" and "serve" in words)
