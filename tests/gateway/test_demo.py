@@ -32,8 +32,8 @@ def own_demo(tmp_path: Path) -> Iterator[Demo]:
     running = Demo(tmp_path, free_port(), {})
     running.start()
     yield running
-    running.process.kill()
-    assert eventually(lambda: not left(running))
+    running.stop()
+    assert left(running) == []
 
 
 def home(demo: Demo) -> Path:
