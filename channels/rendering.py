@@ -128,14 +128,14 @@ def _route(scope: Scope) -> str:
 
 def language_of(scope: Scope) -> str:
     """The language to answer in: what the client asks for, else the person's own, else French."""
-    asked = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
-    return accepted_language(asked.decode("latin-1")) or scope.get("state", {}).get("language") or DEFAULT_LANGUAGE
+    return accepted_language(scope) or scope.get("state", {}).get("language") or DEFAULT_LANGUAGE
 
 
-def accepted_language(header: str) -> str | None:
-    """The one of our languages that an Accept-Language header likes best: `en-GB, fr;q=0.8` -> `en`."""
+def accepted_language(scope: Scope) -> str | None:
+    """The one of our languages that Accept-Language likes best: `en-GB, fr;q=0.8` -> `en`."""
+    header = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
     wishes = []
-    for part in header.split(","):
+    for part in header.decode("latin-1").split(","):
         tag, _, quality = part.partition(";q=")
         wishes.append((_quality(quality), tag.strip().partition("-")[0].lower()))
     known = [wish for wish in wishes if wish[1] in LANGUAGES and wish[0] > 0]

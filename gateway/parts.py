@@ -29,6 +29,8 @@ class Parts:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        if "ussd" in vars(self):
+            await self.ussd.store.close()
         await self.database.close()
 
 

@@ -1,5 +1,6 @@
 """Who is calling, whether they may, and whether they come too often: the guards of the API (D20, D24)."""
 
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -9,8 +10,9 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.spec import SecurityScheme
 from litestar.types import Guard, Scope
 
+from channels.rendering import accepted_language
 from core.database import Database
-from core.errors import Forbidden, Unauthenticated
+from core.errors import Forbidden, GatewayError, Unauthenticated
 from core.limits import Limits
 from core.settings import Settings
 from marketplace.people import service as people
@@ -77,13 +79,13 @@ def _is_among(address: str, networks: tuple[str, ...]) -> bool:
         return False
 
 
-async def learn_language(_: Exception, scope: Scope) -> None:
-    """Before an error is rendered: the customer's own language, unless the client named one."""
+async def learn_language(exception: Exception, scope: Scope) -> None:
+    """Before a refusal is rendered: the customer's own language, unless the client named one."""
     identity = scope.get("user")
-    if not isinstance(identity, Identity) or identity.role != "customer":
-        return
-    if any(name == b"accept-language" for name, _ in scope["headers"]):
+    known = isinstance(identity, Identity) and identity.role == "customer"
+    if not known or not isinstance(exception, GatewayError) or accepted_language(scope):
         return
     database: Database = scope["litestar_app"].state.database
-    async with database.reading() as tx:
-        scope["state"]["language"] = (await people.get(tx, person_id=identity.subject)).language
+    with suppress(Exception):  # the refusal matters more than its language
+        async with database.reading() as tx:
+            scope["state"]["language"] = (await people.get(tx, person_id=identity.subject)).language

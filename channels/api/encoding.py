@@ -57,10 +57,13 @@ class ApiRequest(Request[Any, Any, Any]):
 class ApiResponse(Response[Any]):
     """An answer in the format that the client accepts; JSON when it accepts anything."""
 
+    caching = "no-store"  # most of it is somebody's own
+
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **options: Any) -> ASGIResponse:
         if self.media_type in (None, JSON):
             self.media_type = request.accept.best_match([JSON, *MESSAGEPACK], JSON)
         self.headers.setdefault("Vary", "Accept")
+        self.headers.setdefault("Cache-Control", self.caching)
         return super().to_asgi_response(app, request, **options)
 
     def render(self, content: Any, media_type: str, *hooks: Any) -> bytes:
@@ -72,12 +75,14 @@ class ApiResponse(Response[Any]):
 class CatalogueResponse(ApiResponse):
     """An answer that a client may keep: it carries an ETag, and is not sent again while it is the same (A1.13)."""
 
+    caching = "no-cache"
+
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **options: Any) -> ASGIResponse:
         answer = super().to_asgi_response(app, request, **options)
         etag = f'W/"{blake2b(answer.body, digest_size=8).hexdigest()}"'
-        if etag in request.headers.get("If-None-Match", ""):
-            return ASGIResponse(status_code=HTTP_304_NOT_MODIFIED, headers={"ETag": etag, "Vary": "Accept"})
         answer.headers["ETag"] = etag
+        if etag in request.headers.get("If-None-Match", ""):
+            return ASGIResponse(status_code=HTTP_304_NOT_MODIFIED, headers={**self.headers, "ETag": etag})
         return answer
 
 

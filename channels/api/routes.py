@@ -1,7 +1,10 @@
 """`/api/v1`: every resource and who may use it, in one list."""
 
 from litestar import Router
+from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
 from channels.api import catalogue, login, orders, reports, wallet
@@ -30,6 +33,7 @@ def api_router(settings: Settings) -> Router:
             _finance(),
         ],
         guards=[no_flood],
+        middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
         request_class=ApiRequest,
         response_class=ApiResponse,
         request_max_body_size=settings.api_body_bytes,

@@ -1,6 +1,7 @@
 """From the quote to the order, and the same order however often it is asked for."""
 
 import asyncio
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,12 +9,17 @@ import msgspec
 import pytest
 from sqlalchemy import func, select, text
 
+from core import sealed
+from core.clock import ManualClock
 from core.database import Database
 from ledger import chart
 from ledger.service import Leg, post
+from marketplace.delivery import handover
+from marketplace.delivery import service as delivery
 from marketplace.ordering.tables import customer_order
 from marketplace.people import service as people
 from tests.channels.api.conftest import CUSTOMER, OTHER_CUSTOMER, Client
+from tests.support.market import DRIVERS, Market
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +84,7 @@ async def test_a_key_serves_one_request_of_one_person(
     assert await orders_made(database) == 2
 
 
-@pytest.mark.parametrize("key", [None, "", "short", "k" * 65, "with space in it"])
+@pytest.mark.parametrize("key", [None, "", "k" * 129, "with space in it"])
 async def test_an_order_needs_a_usable_key(customer: Client, key: str | None) -> None:
     headers = {} if key is None else {"Idempotency-Key": key}
     wish = {"cart_id": str(uuid4()), "cart_version": 1, "total_xaf": 1000}
@@ -174,3 +180,30 @@ async def test_an_unpaid_order_can_be_cancelled_twice(customer: Client) -> None:
     order = (await customer.order(await customer.quote())).json()
     states = [(await customer.post(f"/api/v1/orders/{order['id']}/cancel")).json()["state"] for _ in range(2)]
     assert states == ["CANCELLED", "CANCELLED"]
+
+
+async def test_the_code_for_the_door_shows_once_the_meal_is_on_its_way_and_only_to_its_customer(
+    customer: Client, other_customer: Client, database: Database, clock: ManualClock
+) -> None:
+    market = Market(database, clock)
+    driver_id = await market.come_on(DRIVERS[0])
+    order_id = await market.order()
+    delivery_id = await market.begin(order_id)
+    await market.tick()
+    path = f"/api/v1/orders/{order_id}"
+    assert (await customer.get(path)).json()["delivery_code"] is None
+
+    pickup_number = sealed.code(database.keys, "pickup_number", delivery_id)
+    async with database.transaction() as tx:
+        await delivery.claim(tx, driver_id=driver_id, number=4821)
+        await handover.pick_up(tx, driver_id=driver_id, number=4821, pickup_number=pickup_number)
+    order = (await customer.get(path)).json()
+    assert re.fullmatch("[0-9]{4}", order["delivery_code"])
+    assert (await customer.get("/api/v1/orders")).json()["items"] == [order]
+    assert (await other_customer.get(path)).status_code == 404
+
+    async with database.transaction() as tx:
+        await handover.hand_over(tx, driver_id=driver_id, code=order["delivery_code"])
+    delivered = (await customer.get(path)).json()
+    assert (delivered["state"], delivered["delivery_code"]) == ("DELIVERED", None)
+    assert (await customer.get("/api/v1/wallet")).json()["points"] == 30

@@ -58,7 +58,7 @@ def test_every_error_has_a_text_in_every_language() -> None:
     ],
 )
 def test_accept_language_is_understood(header: str, language: str | None) -> None:
-    assert accepted_language(header) == language
+    assert accepted_language({"headers": [(b"accept-language", header.encode())]}) == language  # type: ignore[arg-type]
 
 
 async def test_a_problem_says_the_same_in_both_languages(anyone: Client) -> None:
