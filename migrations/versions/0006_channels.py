@@ -1,4 +1,4 @@
-"""channels: placeholder, filled by its owner."""
+"""Nothing yet: channels keep no tables beside those of 0005; limits and sessions live in Redis or in process."""
 
 revision = "0006"
 down_revision = "0005"
