@@ -182,9 +182,7 @@ class Engine:
         except Pause as pause:
             return await self._show(session, pause)
         except Restart as restart:
-            session.prior = None
-            session.journal = restart.unfinished.journal if restart.unfinished else []
-            session.run_id = restart.unfinished.run_id if restart.unfinished else session.run_id
+            session.restart(restart.unfinished)
             return await self._run(turn, session, [], walking, deadline)
         except GatewayError as problem:
             end = End(problem.text_key, problem.params)

@@ -15,7 +15,7 @@ from menus_ussd.session import Page, Shown
 
 # Septets that names are shortened to until everything fits on one page; 16 is still recognised by people.
 NAME_WIDTHS = (60, 40, 30, 24, 20, 16)
-SPLIT_NAME_WIDTH = 30
+SPLIT_NAME_WIDTH = 24
 BASKET_LINES = 7  # a page of dishes numbers 1-7, so that every digit string has one meaning
 
 
@@ -96,7 +96,7 @@ def _lines(language: str, question: Question, options: Sequence[Option], limit: 
     head = _text(language, f"ussd.{question.text_id}", question.params, limit)
     lines = [Line(text) for text in head.split("\n")]
     for number, option in enumerate(options, 1):
-        label = gsm.fold(_fitted(option.label, limit) + option.suffix)
+        label = gsm.fold(_fitted(option.label, limit) + _fitted(option.suffix, limit // 2))
         lines.append(Line(label, option.digit or str(number), option.value))
     return lines
 

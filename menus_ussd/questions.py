@@ -23,7 +23,7 @@ class Option(Struct, frozen=True):
 
     label: str  # a Name may be shortened
     value: Any
-    suffix: str = ""  # kept whole, such as a price
+    suffix: str = ""  # kept whole, such as a price; a Name here gets half the room of the label
     digit: str | None = None
 
 

@@ -44,6 +44,7 @@ class Unfinished(Struct, array_like=True):
 
     run_id: str
     journal: list[Entry]
+    skips_cart: bool
 
 
 class Session(Struct, kw_only=True):
@@ -79,6 +80,13 @@ class Session(Struct, kw_only=True):
                 return True
         return False
 
+    def restart(self, unfinished: Unfinished | None) -> None:
+        """Begin again with an empty journal, or go on with an unfinished one under its own run id."""
+        self.prior = None
+        self.journal = unfinished.journal if unfinished else []
+        if unfinished:
+            self.run_id, self.skips_cart = unfinished.run_id, unfinished.skips_cart
+
     def unfinished(self, root: str) -> Unfinished | None:
         """What a later session may take up: the journal up to its first secret.
 
@@ -88,7 +96,7 @@ class Session(Struct, kw_only=True):
         if self.ended or self.shown is None or self.shown.id == root or not self.answers:
             return None
         first = next((i for i, entry in enumerate(self.journal) if entry.kind == "secret"), len(self.journal))
-        return Unfinished(self.run_id, self.journal[:first])
+        return Unfinished(self.run_id, self.journal[:first], self.skips_cart)
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from core import sealed
 from menus_ussd import session as codec
@@ -36,7 +36,7 @@ HOSTILE = (
     "#",
     "z" * 161,
 )
-VISITS = 4  # how often one question is left by new paths: enough for each kind of answer before it
+VISITS = 2  # by how many paths each phone leaves each question; hostile input is tried at the first of them
 
 
 class Fork(NamedTuple):
@@ -50,7 +50,7 @@ class Walked(Struct):
     """What a walk saw."""
 
     screens: int = 0
-    questions: Counter[str] = Counter()
+    questions: Counter[str] = field(default_factory=Counter)
     longest_septets: int = 0
     longest_page: str = ""
     arrows: set[tuple[str, str, str]] = set()  # (question, input, next question or ending)
@@ -69,6 +69,8 @@ class Walker:
         self._secrets = secrets  # sample answers that must be found in no session
         self._number = 0
         self._queue: deque[Fork] = deque()
+        self._visits: Counter[tuple[str, str]] = Counter()  # by phone and question
+        self._tortured: set[str] = set()  # questions that have seen hostile input
         self.walked = Walked()
 
     async def walk(self, phones: Sequence[str]) -> Walked:
@@ -86,19 +88,22 @@ class Walker:
         self._arrive(None, "dial", session_id, phone, reply)
 
     async def _try_all(self, fork: Fork) -> None:
-        for typed in self._inputs(fork.session):
+        for typed in self._inputs(fork):
             session_id = self._copy(fork.session)
             reply = await self._engine.turn(
                 Turn(dialect=DIALECT, session_id=session_id, phone=fork.phone, transcript=typed)
             )
             self._arrive(fork.session, typed, session_id, fork.phone, reply)
 
-    def _inputs(self, session: Session) -> list[str]:
-        shown = session.shown
+    def _inputs(self, fork: Fork) -> list[str]:
+        shown = fork.session.shown
         assert shown is not None
         ends = [options[place][0] for page in shown.pages if (options := page.options) for place in (0, -1)]
         name = shown.id.partition("#")[0]
-        every = [*ends, *self._samples.get(name, ()), BACK, HOME, *([MORE] if len(shown.pages) > 1 else []), *HOSTILE]
+        more = [MORE] if len(shown.pages) > 1 else []
+        hostile = HOSTILE if name not in self._tortured else ()
+        self._tortured.add(name)
+        every = [*ends, *self._samples.get(name, ()), BACK, HOME, *more, *hostile]
         return list(dict.fromkeys(every))
 
     def _copy(self, session: Session) -> str:
@@ -121,7 +126,8 @@ class Walker:
             walked.arrows.add((origin, typed, step))
         session = self._store.read(f"{DIALECT}:{session_id}")
         moved = before is None or session is None or session.shown != before.shown
-        if reply.expects_input and session and moved and walked.questions[step] < VISITS:
+        if reply.expects_input and session and moved and self._visits[phone, step] < VISITS:
+            self._visits[phone, step] += 1
             walked.questions[step] += 1
             self._queue.append(Fork(session, phone))
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from marketplace.ordering.carts import Cart
-from marketplace.ordering.pricing import Line
 from msgspec import Struct
 
 from core.database import Tx
@@ -15,6 +13,8 @@ from core.phones import carrier_of, parse_phone
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts
 from marketplace.ordering import service as ordering
+from marketplace.ordering.carts import Cart
+from marketplace.ordering.pricing import Line
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
 from menus_ussd.journeys.pins import enter_pin
@@ -184,7 +184,7 @@ async def _restaurants(tx: Tx) -> list[Option]:
 def option_of(restaurant: catalogue.Restaurant) -> Option:
     """A restaurant as a line of a menu."""
     value = {"id": str(restaurant.id), "zone_id": restaurant.zone_id, "name": restaurant.name}
-    return Option(Name(f"{restaurant.name}, {restaurant.quarter_name}"), value)
+    return Option(Name(restaurant.name), value, suffix=Name(f", {restaurant.quarter_name}"))
 
 
 async def _menu(tx: Tx, restaurant_id: UUID) -> list[Option]:

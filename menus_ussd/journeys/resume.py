@@ -15,7 +15,7 @@ async def offer(call: Call) -> End | None:
         await _discard(call)
     if call.session.skips_cart:
         return None
-    cart = await call.look("cart", carts.open_cart, person_id=call.person_id)
+    cart = await call.look("cart.open", carts.open_cart, person_id=call.person_id)
     # An ordered cart is offered only when nobody knows whether its last page arrived: confirming it again
     # gives the same order.
     if cart is None or (cart.order_id and call.session.remembered):

@@ -1,0 +1,209 @@
+"""The product's journeys: every page fits, nobody is stuck, and what happened is not lost when a process dies."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from core.clock import ManualClock
+from core.database import Database
+from core.texts import LANGUAGES
+from ledger import chart
+from ledger.service import Leg, post
+from marketplace.catalogue.tables import dish, restaurant
+from marketplace.delivery.tables import delivery
+from marketplace.ordering.tables import cart, customer_order
+from marketplace.people import service as people
+from marketplace.places.queries import Place
+from marketplace.places.service import remember_place
+from marketplace.places.tables import landmark, quarter
+from menus_ussd.assembly import build_ussd
+from menus_ussd.engine import Engine
+from menus_ussd.journeys import CONVERSATION
+from menus_ussd.session import Session
+from menus_ussd.stores.memory import MemorySessionStore
+from menus_ussd.walk import Walked, Walker
+from tests.menus_ussd.toy import Handset
+from tests.support.market import Market, open_market
+
+pytestmark = pytest.mark.anyio
+
+LONG = "Œuvre de l’Être «Très» Élégant\u202fet Interminable du Carrefour Ndokoti-Bépanda numéro vingt-deux"
+PIN = "739164"
+
+# One phone for each past that changes what the menus show.
+NEW, REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART = (f"+2376700002{n:02d}" for n in range(9))
+NO_RAIL = "+237620000202"
+
+SAMPLES = {
+    "place.quarter": ("bon", "Bépanda", "xyz"),
+    "place.found": ("ako", "zzz"),
+    "order.payer": ("670 00 00 01", "620000000"),
+    "wallet.amount": ("500", "500000", "2,5", "5000000"),
+    "pin.enter": (PIN, "111111"),
+    "pin.choose": (PIN, "1234"),
+}
+
+
+async def with_long_names(database: Database) -> None:
+    """Names and prices that hurt: the longest of everything."""
+    async with database.transaction() as tx:
+        for table in (restaurant, dish, quarter, landmark):
+            await tx.run(update(table).values(name=func.left(table.c.name + " " + LONG, 90)))
+        await tx.run(update(dish).values(price_xaf=199_990))
+
+
+async def with_pasts(market: Market) -> None:
+    """People who have ordered, who wait, and who have money."""
+    database = market.database
+    async with database.transaction() as tx:
+        akwa = await tx.one(select(landmark.c.quarter_id, landmark.c.id).limit(1))
+        for phone in (REGULAR, RICH):
+            person = await people.recognise(tx, phone=phone)
+            await remember_place(tx, person_id=person.id, place=Place(akwa.quarter_id, akwa.id, "", None))
+        await people.set_pin(tx, person_id=person.id, pin=PIN)
+        funded = [Leg(chart.GOODWILL, chart.wallet(person.id), 9_999_999)]
+        await post(tx, key="walk:rich", kind="test", legs=funded)
+    unpaid = Handset(build_ussd(database), "unpaid", UNPAID)
+    await unpaid.dial("45")
+    assert (await unpaid.say("1", "2", "1", "1", "1")).step == "ussd.order.sent"
+    states = {REGULAR: "DELIVERED", OFFERED: "OFFERED", ON_THE_WAY: "PICKED_UP"}
+    for number, (phone, state) in enumerate(states.items(), 4000):
+        await one_order(market, phone, number, state)
+    for number, state in enumerate(("OFFERED", "ACCEPTED", "READY"), 5000):
+        await one_order(market, BUSY, number, state)
+
+
+async def one_order(market: Market, phone: str, number: int, state: str) -> None:
+    order_id = await market.order(number=number, customer=phone)
+    delivery_id = await market.begin(order_id)
+    async with market.database.transaction() as tx:
+        await tx.run(update(customer_order).where(customer_order.c.id == order_id).values(state=state))
+        await tx.run(update(delivery).where(delivery.c.id == delivery_id).values(code_nonce="n1"))
+        # The market's orders come from carts that nobody should be offered again.
+        await tx.run(update(cart).values(discarded_at=tx.now))
+
+
+async def walk(market: Market, language: str) -> Walked:
+    """Every journey of every past, in one language."""
+    store = MemorySessionStore(ttl_seconds=3600)
+    walker = Walker(Engine(market.database, store, CONVERSATION), store, samples=SAMPLES, secrets=[PIN])
+    phones = (REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART)
+    async with market.database.transaction() as tx:
+        for phone in phones:
+            person = await people.recognise(tx, phone=phone)
+            await people.choose_language(tx, person_id=person.id, language=language)
+    unfinished = Handset(Engine(market.database, store, CONVERSATION), "dropped", WITH_CART)
+    await unfinished.dial("45")
+    await unfinished.say("1")
+    return await walker.walk([NEW, *phones])
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_page_fits_and_has_a_way_out(database: Database, clock: ManualClock, language: str) -> None:
+    market = await open_market(database, clock)
+    await with_pasts(market)
+    await with_long_names(database)
+    walked = await walk(market, language)
+    print(f"{walked.screens} screens, longest {walked.longest_septets} septets:\n{walked.longest_page}")
+    assert walked.findings == []
+    assert {"home", "order.confirm", "track.code", "track.which", "wallet.confirm", "pin.enter", "resume"} <= set(
+        walked.questions
+    )
+
+
+# ---- nothing is lost -------------------------------------------------------------------------------------
+
+
+class MortalStore(MemorySessionStore):
+    """A store whose process dies just before it would keep what a turn came to."""
+
+    dies = False
+
+    def write(self, session: Session) -> None:
+        if self.dies:
+            raise ConnectionError("killed")
+        super().write(session)
+
+
+async def at_the_confirmation(engine: Engine, session_id: str = "s1") -> Handset:
+    handset = Handset(engine, session_id)
+    await handset.dial("45")
+    page = await handset.say("1", "2", "1", "1")
+    assert page.step == "order.confirm"
+    return handset
+
+
+async def orders(database: Database) -> list[UUID]:
+    async with database.reading() as tx:
+        return [row.id for row in await tx.all(select(customer_order.c.id))]
+
+
+@pytest.mark.parametrize("survives", [True, False], ids=["store survives", "store is lost"])
+async def test_death_between_the_orders_commit_and_the_sessions(
+    database: Database, clock: ManualClock, survives: bool
+) -> None:
+    await open_market(database, clock)
+    store = MortalStore(ttl_seconds=3600)
+    engine = Engine(database, store, CONVERSATION)
+    handset = await at_the_confirmation(engine)
+    store.dies = True
+    assert (await handset.say("1")).step == "ussd.trouble"
+    placed = await orders(database)
+    assert len(placed) == 1
+
+    store.dies = False
+    reborn = engine if survives else build_ussd(database)
+    again = Handset(reborn, "s2")
+    page = await again.dial()
+    assert page.step in ("resume", "cart")
+    assert (await again.say("1")).step == "order.confirm"
+    end = await again.say("1")
+    assert not end.expects_input and end.step == "ussd.order.sent"
+    assert await orders(database) == placed
+    assert (await Handset(reborn, "s3").dial()).step == "home"
+
+
+async def test_a_cart_outlives_the_process_for_thirty_minutes(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await at_the_confirmation(build_ussd(database))
+    clock.advance(minutes=29)
+    again = Handset(build_ussd(database), "s2")
+    assert (await again.dial()).step == "cart"
+    assert (await again.say("1")).step == "order.confirm"
+    deep = Handset(build_ussd(database), "s3")
+    assert (await deep.dial("45")).step == "order.dishes"
+    clock.advance(minutes=31)
+    late = Handset(build_ussd(database), "s4")
+    assert (await late.dial()).step == "home"
+
+
+async def test_a_price_that_changed_asks_again(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    handset = await at_the_confirmation(build_ussd(database))
+    async with database.transaction() as tx:
+        await tx.run(text("UPDATE dish SET price_xaf = price_xaf + 100"))
+    asked = await handset.say("1")
+    assert asked.step == "order.confirm#2" and await orders(database) == []
+    assert not (await handset.say("1")).expects_input
+    assert len(await orders(database)) == 1
+
+
+async def test_dialled_dishes_stop_at_the_place_and_a_repeat_at_the_confirmation(
+    database: Database, clock: ManualClock
+) -> None:
+    await open_market(database, clock)
+    engine = build_ussd(database)
+    handset = Handset(engine, "s1")
+    await handset.dial("45*1*2")
+    assert (await handset.say("1")).step == "place.quarter"
+    assert (await handset.say("1", "1")).step == "order.confirm"
+    await handset.say("1")
+    async with database.transaction() as tx:
+        await tx.run(update(customer_order).values(state="CLOSED"))
+    reorder = Handset(engine, "s2")
+    assert (await reorder.dial("1")).step == "order.confirm"
+    unknown: Any = await Handset(engine, "s3").dial("77")
+    assert unknown.step == "order.restaurant"
