@@ -29,10 +29,10 @@ def allow(*roles: str) -> Guard:
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         identity = _identify(connection)
         connection.scope["user"] = identity
-        if identity.role not in roles:
-            raise Forbidden()
         limits: Limits = connection.app.state.limits
         await limits.spend("general", str(identity.subject))
+        if identity.role not in roles:
+            raise Forbidden()
 
     return guard
 

@@ -1,7 +1,7 @@
 """Idempotency-Key: a request that is repeated after a lost answer gets the first answer, and no second effect.
 
 A key belongs to one person. Its answer is stored in the effect's own transaction; of what was asked only a
-keyed hash is kept, because a body may hold a PIN (design/payments.md 20).
+keyed hash is kept, because a body holds phone numbers (design/payments.md 20).
 """
 
 from collections.abc import Awaitable, Callable

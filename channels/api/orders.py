@@ -71,7 +71,9 @@ async def place_order(
     limits: TheLimits,
 ) -> OrderView:
     """Order a quote. Paid from the wallet at once with the PIN, else a prompt goes to the payer's phone."""
-    asked = intention(database.keys, caller.subject, idempotency_key, "orders", data)
+    # The PIN is a proof, not a part of what is wanted: hashed along, a repetition would tell whether another is right.
+    wanted = msgspec.structs.replace(data, pin=None)
+    asked = intention(database.keys, caller.subject, idempotency_key, "orders", wanted)
     if answer := await asked.answered(database, OrderView):
         return answer
     await limits.spend("orders", str(caller.subject))

@@ -132,9 +132,10 @@ async def test_a_quote_names_the_field_that_is_wrong(customer: Client, wish: dic
 async def test_the_wallet_pays_with_the_pin_and_keeps_no_trace_of_it(customer: Client, database: Database) -> None:
     person_id = await give(database, CUSTOMER, 50_000)
     quote = await customer.quote()
-    paid = [await customer.order(quote, "key-of-this-order", pay_with="wallet", pin=PIN) for _ in range(2)]
+    pins = (PIN, PIN, "1593")  # a repetition does not tell whether its PIN is the right one
+    paid = [await customer.order(quote, "key-of-this-order", pay_with="wallet", pin=pin) for pin in pins]
     assert paid[0].json()["state"] == "OFFERED"
-    assert paid[0].content == paid[1].content
+    assert len({answer.content for answer in paid}) == 1
     wallet = (await customer.get("/api/v1/wallet")).json()
     assert wallet["balance_xaf"] == 50_000 - quote["total_xaf"]
     async with database.reading() as tx:
