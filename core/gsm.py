@@ -89,6 +89,14 @@ def shorten(text: str, limit: int) -> str:
     return kept.rstrip() + "."
 
 
+def typed(text: str) -> str:
+    """What a person typed, as we take it in: without outer spaces and control characters.
+
+    The marks of sealed codes are control characters, so nobody can type a token that would be revealed.
+    """
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
 def plain(text: str) -> str:
     """Lower case without accents or outer and doubled spaces: how people's words are compared."""
     bare = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from core import gsm
 from core.database import Tx
 from core.errors import GatewayError, InvalidInput
 from core.gsm import plain
@@ -133,4 +134,4 @@ def clean(typed: str) -> str:
     """What was typed without control characters and outer spaces. Raises InvalidInput when it is too long."""
     if len(typed) > MAX_INPUT:
         raise InvalidInput()
-    return "".join(c for c in typed if c.isprintable()).strip()
+    return gsm.typed(typed)

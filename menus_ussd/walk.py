@@ -1,7 +1,7 @@
 """Walks every journey by answering every question: the proof that no page is too long and no caller is stuck.
 
-From each screen the walker forks the session and tries the first and the last line of every page, the keys that
-are on every page, sample answers for free text, wrong input and hostile input. What it finds wrong is a finding;
+From each screen the walker forks the session and tries all lines of a short menu and the first and last of a long
+list's pages, the keys that are on every page, sample answers for free text, wrong input and hostile input. What it finds wrong is a finding;
 a clean walk has none.
 """
 
@@ -36,6 +36,7 @@ HOSTILE = (
     "#",
     "z" * 161,
 )
+MENU_LINES = 5
 VISITS = 2  # by how many paths each phone leaves each question; hostile input is tried at the first of them
 
 
@@ -98,12 +99,12 @@ class Walker:
     def _inputs(self, fork: Fork) -> list[str]:
         shown = fork.session.shown
         assert shown is not None
-        ends = [options[place][0] for page in shown.pages if (options := page.options) for place in (0, -1)]
+        lines = [key for page in shown.pages for key in _worth_trying([key for key, _ in page.options])]
         name = shown.id.partition("#")[0]
         more = [MORE] if len(shown.pages) > 1 else []
         hostile = HOSTILE if name not in self._tortured else ()
         self._tortured.add(name)
-        every = [*ends, *self._samples.get(name, ()), BACK, HOME, *more, *hostile]
+        every = [*lines, *self._samples.get(name, ()), BACK, HOME, *more, *hostile]
         return list(dict.fromkeys(every))
 
     def _copy(self, session: Session) -> str:
@@ -153,6 +154,11 @@ class Walker:
 
     def _find(self, finding: str) -> None:
         self.walked.findings.append(finding)
+
+
+def _worth_trying(keys: list[str]) -> list[str]:
+    """A menu's lines lead to different places; a long list's do not."""
+    return keys if len(keys) <= MENU_LINES else [keys[0], keys[-1]]
 
 
 def _has_way_out(session: Session) -> bool:

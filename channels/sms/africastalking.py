@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from core.errors import InvalidInput
+from core.gsm import typed
 from core.http import Answer, HttpClient, NoAnswer, NotSent
 from core.phones import parse_phone
 from core.settings import Settings
@@ -41,9 +42,8 @@ class Report(msgspec.Struct, frozen=True):
 def read_incoming(body: bytes) -> IncomingText:
     """The incoming callback. Raises InvalidInput or InvalidPhone when it names no message or no subscriber."""
     form = _form(body)
-    return IncomingText(
-        PROVIDER, _needed(form, "id"), parse_phone(_needed(form, "from"), carriers_plus=True), form.get("text", "")
-    )
+    phone = parse_phone(_needed(form, "from"), carriers_plus=True)
+    return IncomingText(PROVIDER, _needed(form, "id"), phone, typed(form.get("text", "").replace("\n", " ")))
 
 
 def read_report(body: bytes) -> Report:

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from channels.sms import africastalking
 from channels.sms.tables import incoming_sms
 from core.database import Database
 from marketplace.notifications.tables import delivery_report
@@ -88,3 +89,11 @@ async def test_the_same_message_twenty_times_has_one_effect(phones: Phones, data
         await phones.send(CUSTOMER, "SOLDE", message_id="one-id")
     assert await count(database) == 1
     assert len(await phones.market.texts(CUSTOMER)) == 1
+
+
+async def test_nobody_can_type_a_sealed_code() -> None:
+    """A token in a text would be revealed wherever the text is echoed."""
+    message = africastalking.read_incoming(
+        b"id=ATXid_9&from=%2B237670000001&text=ON%20%02login_code%3Aabc%03%0A&to=8237"
+    )
+    assert message.text == "ON login_code:abc"
