@@ -68,8 +68,8 @@ async def test_empty_books_have_no_findings(database: Database) -> None:
             f"account {ANNA.code} should have postings 1 to 3, has 3 with 3 numbers up to 7",
         ),
         (
-            "UPDATE posting SET debit_seq = 1 WHERE id = 3",
-            f"account {ANNA.code} should have postings 1 to 3, has 3 with 2 numbers up to 2",
+            "UPDATE posting SET debit_seq = 1 WHERE id = 2",
+            f"account {ANNA.code} should have postings 1 to 3, has 3 with 2 numbers up to 3",
         ),
         (
             "UPDATE posting SET debit_balance = 69 WHERE id = 2",

@@ -1,8 +1,8 @@
 """Many callers at once: no overdraft, no second effect, no deadlock."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from itertools import pairwise
+from collections.abc import Awaitable
+from uuid import uuid4
 
 import pytest
 
@@ -10,7 +10,7 @@ from core.database import Database
 from ledger import chart
 from ledger.audit import audit
 from ledger.errors import InsufficientFunds
-from ledger.service import Leg, Posted
+from ledger.service import Leg, Posted, post
 from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay
 
 pytestmark = pytest.mark.anyio
@@ -54,13 +54,29 @@ async def test_transfers_in_a_ring_never_deadlock(database: Database) -> None:
 
 
 async def test_accounts_opened_by_many_at_once_are_opened_once(database: Database) -> None:
-    for batch in range(6):
-        ring = [chart.Account(f"suspense:{batch}:{n}", "liability", floor=None) for n in range(8)]
+    wallets = [chart.wallet(uuid4()) for _ in range(4)]
+    calls = (pay(database, f"{n}", *(Leg(FLOAT, wallet, 1) for wallet in wallets)) for n in range(40))
+    results = await verdicts(*calls)
+    assert all(isinstance(result, Posted) for result in results)
+    assert (await count(database, "account"), await held(database, FLOAT)) == (5, 160)
 
-        def open_all(n: int, batch: int = batch, ring: Sequence[chart.Account] = ring) -> Awaitable[Posted]:
-            turned = [*ring[n % 8 :], *ring[: n % 8]]
-            return pay(database, f"open:{batch}:{n}", *(Leg(one, other, 1) for one, other in pairwise(turned)))
 
-        results = await verdicts(*(open_all(n) for n in range(20)))
-        assert all(isinstance(result, Posted) for result in results)
-        assert await count(database, "account") == 8 * (batch + 1)
+async def test_two_that_open_the_same_accounts_crosswise_never_deadlock(database: Database) -> None:
+    first, left, right = (chart.Account(f"suspense:{name}", "liability", floor=None) for name in "abc")
+    async with database.transaction() as tx:
+        await post(tx, key="opens", kind="test", legs=[Leg(FLOAT, first, 1)])  # and has not committed
+        crossing = asyncio.gather(
+            verdicts(pay(database, "there", Leg(left, first, 1), Leg(first, right, 1))),
+            verdicts(pay(database, "back", Leg(right, first, 1), Leg(first, left, 1))),
+        )
+        while await waiting(database) < 2:
+            await asyncio.sleep(0)
+    assert [type(result) for (result,) in await crossing] == [Posted, Posted]
+
+
+async def waiting(database: Database) -> int:
+    """How many sessions of this database wait for a lock."""
+    async with database.reading() as tx:
+        return await (await tx.driver()).fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )

@@ -1,5 +1,6 @@
 """Posting: all or nothing, once per key, never below a floor, always in one currency."""
 
+import traceback
 from datetime import timedelta
 from uuid import uuid4
 
@@ -118,8 +119,7 @@ async def test_nothing_is_written_when_one_leg_overdraws(database: Database) -> 
     assert await held(database, ANNA) == 100
     assert (await count(database, "journal"), await count(database, "account")) == (1, before)
     assert refused.value.params == {}
-    assert ANNA.code not in repr(refused.value)
-    assert refused.value.__cause__ is None
+    assert ANNA.code not in "".join(traceback.format_exception(refused.value))
 
 
 async def test_money_must_be_there_before_it_leaves(database: Database) -> None:
