@@ -68,19 +68,25 @@ def test_a_setting_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert refused.stderr.startswith("PORT: ")
 
 
-def test_the_database_is_started_for_the_length_of_a_command(tmp_path: Path) -> None:
-    assert "run `gateway migrate`" in run(tmp_path, "doctor").stderr
-    assert run(tmp_path, "migrate").returncode == 0
-    assert run(tmp_path, "seed").stdout.endswith("There are 12 restaurants, 6 drivers and 3 staff.\n")
-    assert run(tmp_path, "doctor").stdout == "All is well.\n"
-    books = run(tmp_path, "report", "trial-balance", "--format", "csv")
-    assert books.stdout.startswith("account,kind,currency")
-    assert not (tmp_path / ".demo" / "8000" / "postgres" / "data" / "postmaster.pid").exists()
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory where nothing runs between two commands."""
+    directory = tmp_path_factory.mktemp("installation")
+    assert "run `gateway migrate`" in run(directory, "doctor").stderr
+    assert run(directory, "seed").stdout.endswith("There are 12 restaurants, 6 drivers and 3 staff.\n")
+    return directory
 
 
-def test_a_report_without_its_account_asks_for_it(tmp_path: Path) -> None:
-    run(tmp_path, "migrate")
-    assert "--account" in run(tmp_path, "report", "account-statement").stderr
-    unknown = run(tmp_path, "report", "account-statement", "--account", "income:nothing")
-    assert unknown.returncode == 1
-    assert "income:nothing" in unknown.stderr
+def test_the_database_is_started_for_the_length_of_a_command(installation: Path) -> None:
+    assert run(installation, "doctor").stdout == "All is well.\n"
+    assert not (installation / ".demo" / "8000" / "postgres" / "data" / "postmaster.pid").exists()
+
+
+def test_a_report_is_printed_in_the_asked_format(installation: Path) -> None:
+    assert run(installation, "report", "trial-balance", "--format", "csv").stdout.startswith("account,kind,currency")
+
+
+def test_a_statement_of_an_account_that_never_was_says_so(installation: Path) -> None:
+    refused = run(installation, "report", "account-statement", "--account", "income:nothing")
+    assert refused.returncode == 1
+    assert refused.stderr == "No journal has ever named an account income:nothing.\n"
