@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from sqlalchemy import select
 from core.clock import business_day
 from core.database import Database, Tx
 from core.logs import logger
+from ledger.errors import LedgerBusy
 from payments import attempts, pacing, schedule
 from payments.attempts import Case
 from payments.outcomes import Outcomes
@@ -29,6 +31,8 @@ from payments.tables import attempt, provider_event
 _LEASE_MARGIN_SECONDS = 10
 # References that callbacks named for one attempt; more than a few can only be a game.
 _CANDIDATES = 5
+# Tries to write what was learned: asking the provider again would cost more than a second transaction.
+_WRITES = 3
 
 _Step: TypeAlias = Callable[[Case], Awaitable[None]]
 
@@ -156,22 +160,29 @@ class Engine:
                 answer = await self._providers[case.attempt.provider].send(request)
         except TimeoutError:
             answer = Answer(Proof.UNKNOWN, "BUDGET")
-        async with self._database.transaction() as tx:
-            locked = await attempts.lock(tx, case.attempt.id)
-            assert locked is not None
-            await self._settlement.answered(tx, locked, answer)
+        await self._write(case, partial(self._settlement.answered, answer=answer))
 
     async def _look(self, case: Case) -> None:
         """Read the attempt at its provider, by its reference or by what may be its reference."""
         provider = self._providers[case.attempt.provider]
         record = await self._read(provider, case) if case.attempt.provider_ref else await self._recover(provider, case)
-        async with self._database.transaction() as tx:
-            locked = await attempts.lock(tx, case.attempt.id)
-            assert locked is not None
-            if record is not None:
-                await self._settlement.read(tx, locked, record, provider)
-            else:
-                await self._settlement.undecided(tx, locked)
+        if record is not None:
+            await self._write(case, partial(self._settlement.read, record=record, provider=provider))
+        else:
+            await self._write(case, self._settlement.undecided)
+
+    async def _write(self, case: Case, learn: Callable[[Tx, Case], Awaitable[None]]) -> None:
+        """Write what was learned. A house that posts twice in one transaction may deadlock: then once more."""
+        for left in reversed(range(_WRITES)):
+            try:
+                async with self._database.transaction() as tx:
+                    locked = await attempts.lock(tx, case.attempt.id)
+                    assert locked is not None
+                    await learn(tx, locked)
+                return
+            except LedgerBusy:
+                if not left:
+                    raise
 
     async def _read(self, provider: Provider, case: Case) -> Record | None:
         ref = case.attempt.provider_ref

@@ -59,7 +59,7 @@ class House:
         async with self.database.transaction() as tx:
             return await service.request_collection(tx, key=key, **{**wanted, **changes})
 
-    async def pay_out(self, *, key: str = "payout:1", amount_xaf: int = 2550) -> Payment:
+    async def pay_out(self, *, key: str = "payout:1", amount_xaf: int = 2550, phone: str = PAYER) -> Payment:
         owner = uuid4()
         async with self.database.transaction() as tx:
             await post(tx, key=f"earn:{key}", kind="t", legs=[Leg(GOODWILL, restaurant_payable(owner), amount_xaf)])
@@ -69,7 +69,7 @@ class House:
                 purpose="payout",
                 reference=owner,
                 amount_xaf=amount_xaf,
-                phone=PAYER,
+                phone=phone,
                 debit=restaurant_payable(owner),
                 key=key,
             )
