@@ -55,7 +55,7 @@ def _run(given: Settings, cleanup: ExitStack) -> None:
     for program in _programs(settings, directory):  # they load while the database is filled, and wait for it
         supervisor.start(program)
     told = asyncio.run(_fill(settings))
-    _await_health(settings, supervisor)
+    _await_health(settings, supervisor, server)
     _say(told)
     while True:
         time.sleep(_WATCH_SECONDS)
@@ -153,7 +153,7 @@ def _banner(settings: Settings, known: "SeedSummary") -> str:
     )
 
 
-def _await_health(settings: Settings, supervisor: Supervisor) -> None:
+def _await_health(settings: Settings, supervisor: Supervisor, server: EmbeddedServer | None) -> None:
     """Return when everything answers and nothing is degraded."""
     deadline = time.monotonic() + _READY_SECONDS
     while (status := _health(settings)) != "ok":
@@ -161,7 +161,7 @@ def _await_health(settings: Settings, supervisor: Supervisor) -> None:
             logs = demo_directory(settings.port) / "logs"
             raise CannotRun(f"Not ready after {_READY_SECONDS:.0f} seconds ({status}); {logs} may say why.")
         time.sleep(_WATCH_SECONDS / 2)
-        supervisor.revive()
+        _revive(supervisor, server)
 
 
 def _health(settings: Settings) -> str:
