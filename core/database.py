@@ -34,9 +34,13 @@ metadata = MetaData(
     }
 )
 
+# A lone statement outside a transaction (a cart being saved) may be lost with the server's last half second; what
+# a transaction commits is durable.
+_SESSION = {"lock_timeout": "5s", "statement_timeout": "15s", "synchronous_commit": "off"}
+
 # Executed first in every transaction: SQLAlchemy's asyncpg dialect sends BEGIN only with its own first
 # statement, so a raw call made before it would commit by itself.
-_OPEN = text("SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '15s', true)")
+_OPEN = text("SET LOCAL synchronous_commit = on")
 
 _QUEUE_UP = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
@@ -103,6 +107,7 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=10,
+            connect_args={"server_settings": _SESSION},
             hide_parameters=True,  # an error's text is logged, and parameters hold what people typed
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
@@ -121,7 +126,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
-        """A connection for reads, without the round trips of a transaction."""
+        """A connection without the round trips of a transaction: for reads, and for drafts of one statement."""
         async with self._autocommit.connect() as connection:
             yield Tx(connection, self)
 

@@ -37,6 +37,8 @@ _TABLE = {
     "\t": " ",
 }
 
+_TWO_SEPTETS = re.compile("[" + re.escape("".join(sorted(EXTENDED))) + "]")
+
 # Most texts: printable ASCII without the back-tick, line feeds, and the marks of sealed codes.
 _UNCHANGED = re.compile("[\n\x02\x03 -_a-~]*")
 
@@ -61,7 +63,7 @@ def fold(text: str) -> str:
 
 def septets(text: str) -> int:
     """How many septets a folded text takes; characters of the extension table take two."""
-    return len(text) + sum(1 for c in text if c in EXTENDED)
+    return len(text) + len(_TWO_SEPTETS.findall(text))
 
 
 def sms_parts(text: str) -> int:
@@ -81,12 +83,12 @@ def shorten(text: str, limit: int) -> str:
     """`text` cut to `limit` septets, with a full stop where something was cut."""
     if septets(text) <= limit:
         return text
-    kept = ""
-    for character in text:
-        if septets(kept + character) > limit - 1:
-            break
-        kept += character
-    return kept.rstrip() + "."
+    room = limit - 1
+    for kept, character in enumerate(text):
+        room -= 2 if character in EXTENDED else 1
+        if room < 0:
+            return text[:kept].rstrip() + "."
+    raise AssertionError("a text over the limit has a character beyond it")
 
 
 def typed(text: str) -> str:

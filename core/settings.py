@@ -89,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # life times and limits
     cart_minutes: Positive = 30  # D2
     quote_minutes: Positive = 10
+    menu_age_seconds: float = 5.0  # how old a shown menu may be; orders are always checked against today's
     login_code_seconds: Positive = 300
     login_code_attempts: Positive = 5
     access_token_minutes: Positive = 15  # D1

@@ -6,7 +6,6 @@ A journey is run from its top at every turn, so it must depend on nothing but th
 from asyncio import Timeout
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from functools import cache, partial
 from typing import Any, TypeVar, cast, get_type_hints, overload
 from uuid import UUID
@@ -14,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from core import effects
-from core.database import Database, Tx
+from core.database import Database
 from core.errors import GatewayError
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd.pages import compose
@@ -32,8 +31,6 @@ from menus_ussd.questions import (
 from menus_ussd.session import Entry, Session, Shown, Unfinished
 
 T = TypeVar("T")
-
-Opened = Callable[[], AbstractAsyncContextManager[Tx]]
 
 
 class End(msgspec.Struct, frozen=True):
@@ -179,25 +176,24 @@ class Call:
         if not self._walking:
             on_screen = self.session.shown
             return on_screen if on_screen and on_screen.id == question.id else None
-        async with self.database.reading() as tx:
-            options = await question.options(tx)
+        options = await question.options(self.database)
         return compose(self.language, question, options, can_go_back=True, budget=10_000)
 
     # -- reads and effects -------------------------------------------------------------------------------------
 
     async def look(self, name: str, query: Callable[..., Awaitable[T]], **arguments: Any) -> T:
         """What `query(tx, **arguments)` said when it was first asked on this path of answers."""
-        return await self._look(name, query, self.database.reading, arguments)
+        return await self._look(name, query, arguments)
 
     async def draft(self, name: str, save: Callable[..., Awaitable[T]], **arguments: Any) -> T:
-        """A look that writes: the caller's cart. Run once per path of answers; going back drops it and saves anew."""
-        return await self._look(name, save, self.database.transaction, arguments)
+        """A look that writes one row: the caller's cart. Going back drops the look, going on saves anew."""
+        return await self._look(name, save, arguments)
 
-    async def _look(self, name: str, query: Callable[..., Awaitable[T]], opened: Opened, arguments: Any) -> T:
+    async def _look(self, name: str, query: Callable[..., Awaitable[T]], arguments: Any) -> T:
         name = self._number(name)
         if recorded := self._recorded(name):
             return restored(query, recorded.value)
-        async with opened() as tx:
+        async with self.database.reading() as tx:
             found = await query(tx, **arguments)
         self._record(Entry(name, "look", msgspec.to_builtins(found)))
         return found

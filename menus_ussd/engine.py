@@ -42,7 +42,7 @@ class Conversation(NamedTuple):
 
     root: Journey
     root_question: str  # where a conversation begins; standing there, nothing is worth taking up again
-    recognise: Callable[[Tx, str], Awaitable[Caller]]  # by phone; one short transaction at the first turn
+    recognise: Callable[[Tx, str], Awaitable[Caller]]  # by phone, at the first turn; each statement stands alone
     dial: Callable[[Tx, Sequence[str]], Awaitable[dict[str, Any] | None]]  # dialled parts -> answers by question id
 
 
@@ -114,7 +114,7 @@ class Engine:
 
     async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes) -> Session:
         """A new network session, carrying what an earlier one of the same phone left unfinished."""
-        async with self.database.transaction() as tx:
+        async with self.database.reading() as tx:
             caller = await self.conversation.recognise(tx, turn.phone)
             parts = [part for part in turn.transcript.split("*") if part]
             presets = await self.conversation.dial(tx, parts) if parts else None
@@ -194,8 +194,7 @@ class Engine:
         """Put the question on the screen; the one already there keeps its page and numbers."""
         question, language = pause.question, session.language or DEFAULT_LANGUAGE
         if session.shown is None or session.shown.id != question.id or pause.problem is None:
-            async with self.database.reading() as tx:
-                options = await question.options(tx)
+            options = await question.options(self.database)
             session.shown = compose(
                 language,
                 question,

@@ -43,23 +43,38 @@ def closing(language: str, key: str, budget: int, **params: object) -> str:
 
 def compose(language: str, question: Question, options: Sequence[Option], *, can_go_back: bool, budget: int) -> Shown:
     """All pages of a question."""
-    back = gsm.fold(say(language, "ussd.nav.back"))
-    if not question.restarts_numbers or len(options) <= BASKET_LINES:
-        for limit in NAME_WIDTHS:
-            page = _page(_lines(language, question, options, limit), back if can_go_back else "")
-            if width(page.text) <= budget:
-                return Shown(question.id, [page])
-    lines = _lines(language, question, options, SPLIT_NAME_WIDTH)
-    more = gsm.fold(say(language, "ussd.nav.more"))
+    page = _one_page(language, question, options, can_go_back, budget)
+    return Shown(question.id, [page] if page else _pages(language, question, options, can_go_back, budget))
+
+
+def _one_page(
+    language: str, question: Question, options: Sequence[Option], can_go_back: bool, budget: int
+) -> Page | None:
+    """Everything on one page, its names as long as they can be; None when even short names do not fit."""
+    if question.restarts_numbers and len(options) > BASKET_LINES:
+        return None
+    back = _back(language) if can_go_back else ""
+    shortest = _page(_lines(language, question, options, NAME_WIDTHS[-1]), back)
+    if width(shortest.text) > budget:
+        return None
+    pages = (_page(_lines(language, question, options, limit), back) for limit in NAME_WIDTHS[:-1])
+    return next((page for page in pages if width(page.text) <= budget), shortest)
+
+
+def _pages(language: str, question: Question, options: Sequence[Option], can_go_back: bool, budget: int) -> list[Page]:
+    """As many pages as it takes, each with the way to the next."""
+    back, more = _back(language), gsm.fold(say(language, "ussd.nav.more"))
     room = budget - width(f"\n{back} {more}")
-    sheets = list(_split(_broken(lines, room), room, restart=question.restarts_numbers))
-    return Shown(
-        question.id,
-        [
-            _page(sheet, " ".join(_navigation(back, more, number, len(sheets), can_go_back)))
-            for number, sheet in enumerate(sheets)
-        ],
-    )
+    lines = _broken(_lines(language, question, options, SPLIT_NAME_WIDTH), room)
+    sheets = list(_split(lines, room, restart=question.restarts_numbers))
+    return [
+        _page(sheet, " ".join(_navigation(back, more, number, len(sheets), can_go_back)))
+        for number, sheet in enumerate(sheets)
+    ]
+
+
+def _back(language: str) -> str:
+    return gsm.fold(say(language, "ussd.nav.back"))
 
 
 def with_notice(page: Page, notice: str, budget: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from core import gsm
-from core.database import Tx
+from core.database import Database
 from core.errors import GatewayError, InvalidInput
 from core.gsm import plain
 from menus_ussd.session import Shown
@@ -51,7 +51,7 @@ class Question:
         self.id = self.text_id = id
         self.params = params
 
-    async def options(self, tx: Tx) -> Sequence[Option]:  # noqa: ARG002
+    async def options(self, database: Database) -> Sequence[Option]:  # noqa: ARG002
         """The lines of the menu; called only when the question is really shown."""
         return ()
 
@@ -68,8 +68,11 @@ class Choice(Question):
         self._source = source
         self._args = args
 
-    async def options(self, tx: Tx) -> Sequence[Option]:
-        return await self._source(tx, *self._args) if callable(self._source) else self._source
+    async def options(self, database: Database) -> Sequence[Option]:
+        if not callable(self._source):
+            return self._source
+        async with database.reading() as tx:
+            return await self._source(tx, *self._args)
 
     def read(self, typed: str, shown: Shown) -> Any:
         for page in shown.pages:

@@ -1,8 +1,8 @@
 """Walks every journey by answering every question: the proof that no page is too long and no caller is stuck.
 
 From each screen the walker forks the session and tries all lines of a short menu and the first and last of a long
-list's pages, the keys that are on every page, sample answers for free text, wrong input and hostile input. What it finds wrong is a finding;
-a clean walk has none.
+list's pages, the keys that are on every page, sample answers for free text, wrong input and hostile input. What it
+finds wrong is a finding; a clean walk has none.
 """
 
 from collections import Counter, deque

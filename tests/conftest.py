@@ -113,6 +113,7 @@ def settings() -> Settings:
         campay_webhook_key=Secret("webhook key of the simulated CamPay"),
         password_hash_kib=1024,
         pin_hash_kib=1024,
+        menu_age_seconds=0,
     )
 
 

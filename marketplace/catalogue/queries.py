@@ -8,6 +8,7 @@ from sqlalchemy import select
 from core.database import Tx
 from core.errors import NotFound
 from core.gsm import plain
+from core.remembered import remembered
 from marketplace.catalogue.tables import restaurant_phone
 from marketplace.people import service as people
 from marketplace.people.tables import person
@@ -118,3 +119,9 @@ async def _one(tx: Tx, statement: str, value: object) -> Restaurant:
     if row is None:
         raise NotFound()
     return Restaurant(**row)
+
+
+# As of a few seconds ago: for menus and quotes, never for what is ordered.
+known_restaurants = remembered(restaurants)
+known_restaurant = remembered(get_restaurant)
+known_dishes = remembered(dishes)

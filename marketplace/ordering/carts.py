@@ -16,7 +16,7 @@ from core.errors import InvalidInput, NotFound
 from core.ids import new_id
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering.errors import DishUnavailable, EmptyCart, PlaceMissing, RestaurantClosed
-from marketplace.ordering.pricing import Line, PricedLine, price
+from marketplace.ordering.pricing import Line, PricedLine, quoted
 from marketplace.ordering.tables import cart, customer_order, order_line
 from marketplace.places.queries import Place
 from marketplace.places.service import DIRECTIONS_LENGTH
@@ -180,7 +180,7 @@ async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[L
         quantities[line.dish_id] = quantities.get(line.dish_id, 0) + line.quantity
     if not 1 <= len(quantities) <= MOST_LINES or not all(1 <= n <= MOST_OF_ONE for n in quantities.values()):
         raise EmptyCart(most=MOST_OF_ONE)
-    menu = {dish.id for dish in await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)}
+    menu = {dish.id for dish in await catalogue.known_dishes(tx, restaurant_id=restaurant_id, available_only=False)}
     if not quantities.keys() <= menu:
         raise NotFound()
     return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
@@ -188,7 +188,7 @@ async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[L
 
 async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
     place = place_of(row) if row.quarter_id else None
-    restaurant = await catalogue.get_restaurant(tx, restaurant_id=row.restaurant_id)
+    restaurant = await catalogue.known_restaurant(tx, restaurant_id=row.restaurant_id)
     return Cart(
         cart_id=row.id,
         version=row.version,
@@ -203,7 +203,7 @@ async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
 
 
 async def _quote(tx: Tx, row: Row[Any], place: Place) -> Quote:
-    today = await price(tx, restaurant_id=row.restaurant_id, lines=lines_of(row), place=place)
+    today = await quoted(tx, restaurant_id=row.restaurant_id, lines=lines_of(row), place=place)
     return Quote(
         cart_id=row.id,
         cart_version=row.version,

@@ -1,6 +1,6 @@
 """What dishes cost today, brought to a place: the one calculation that quotes and orders share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from core.database import Tx
 from core.money import basis_points
 from marketplace.catalogue import queries as catalogue
-from marketplace.catalogue.queries import Restaurant
+from marketplace.catalogue.queries import Dish, Restaurant
 from marketplace.ordering.errors import DishUnavailable, RestaurantClosed
 from marketplace.places import queries as places
 from marketplace.places.queries import Place, Tariff
@@ -46,12 +46,24 @@ class Price(msgspec.Struct, frozen=True):
         return self.items_xaf + self.tariff.fee_xaf + self.tax_xaf
 
 
+async def quoted(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
+    """The price to show, by menus a few seconds old. Raises RestaurantClosed, DishUnavailable, NotFound."""
+    restaurant = await catalogue.known_restaurant(tx, restaurant_id=restaurant_id)
+    menu = await catalogue.known_dishes(tx, restaurant_id=restaurant_id, available_only=False)
+    return await _price(tx, restaurant, menu, lines, place)
+
+
 async def price(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
-    """Today's price. Raises RestaurantClosed, DishUnavailable, NotFound."""
+    """The price to agree on, by what is true now. Raises RestaurantClosed, DishUnavailable, NotFound."""
     restaurant = await catalogue.get_restaurant(tx, restaurant_id=restaurant_id)
+    menu = await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)
+    return await _price(tx, restaurant, menu, lines, place)
+
+
+async def _price(tx: Tx, restaurant: Restaurant, menu: Sequence[Dish], lines: Sequence[Line], place: Place) -> Price:
     if restaurant.state != "open":
         raise RestaurantClosed(restaurant=restaurant.name)
-    priced = await _lines(tx, restaurant_id, lines)
+    priced = _priced({dish.id: dish for dish in menu}, lines)
     quarter = await places.get_quarter(tx, quarter_id=place.quarter_id)
     tariff = await places.tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
     items_xaf = sum(line.quantity * line.price_xaf for line in priced)
@@ -65,8 +77,7 @@ async def price(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Pl
     )
 
 
-async def _lines(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[PricedLine]:
-    menu = {dish.id: dish for dish in await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)}
+def _priced(menu: Mapping[UUID, Dish], lines: Sequence[Line]) -> list[PricedLine]:
     for line in lines:
         if not menu[line.dish_id].available:
             raise DishUnavailable(dish=menu[line.dish_id].name)

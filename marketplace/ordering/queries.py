@@ -1,7 +1,7 @@
 """Reading orders. These run on every USSD home page, so they are plain SQL, one statement each."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,14 @@ class Order(msgspec.Struct, frozen=True):
     delivery_code: str | None  # sealed, and only for the customer while the meal is on its way
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What there is of a customer, without the details. A cart that is there may turn out to be ordered."""
+
+    has_cart: bool
+    has_live_order: bool
+    has_ordered: bool
+
+
 _ORDER = """
 SELECT o.id, o.number, o.state, o.person_id, o.restaurant_id, r.number AS restaurant_number, r.name AS restaurant_name,
        o.items_xaf, o.delivery_xaf, o.tax_xaf, o.total_xaf, o.pay_with, o.place_label, o.placed_at,
@@ -57,6 +65,11 @@ SELECT o.id, o.number, o.state, o.person_id, o.restaurant_id, r.number AS restau
   JOIN restaurant r ON r.id = o.restaurant_id
   LEFT JOIN delivery d ON d.order_id = o.id
 """
+_STANDING = """
+SELECT EXISTS (SELECT FROM cart WHERE person_id = $1 AND saved_at > $2 AND discarded_at IS NULL) AS has_cart,
+       EXISTS (SELECT FROM customer_order WHERE person_id = $1 AND state = ANY($3)) AS has_live_order,
+       EXISTS (SELECT FROM customer_order WHERE person_id = $1) AS has_ordered
+"""
 _LIVE = _ORDER + "WHERE o.person_id = $1 AND o.state = ANY($2) ORDER BY o.placed_at DESC"
 _LAST = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT 1"
 _RECENT = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT $2"
@@ -64,6 +77,13 @@ _ONE = _ORDER + "WHERE o.id = $1"
 _AT_RESTAURANT = _ORDER + "WHERE o.restaurant_id = $1 AND o.state = ANY($2) ORDER BY o.placed_at"
 # A number may have been used before: the open order is meant, else the newest.
 _BY_NUMBER = _ORDER + "WHERE o.number = $1 AND {owner} = $2 ORDER BY o.state = ANY($3) DESC, o.placed_at DESC LIMIT 1"
+
+
+async def standing(tx: Tx, *, person_id: UUID) -> Standing:
+    """What a returning customer may go on with; one statement, since every dial asks it."""
+    since = tx.now - timedelta(minutes=tx.settings.cart_minutes)
+    row = await (await tx.driver()).fetchrow(_STANDING, person_id, since, OPEN)
+    return Standing(**row)
 
 
 async def live_orders(tx: Tx, *, person_id: UUID) -> list[Order]:

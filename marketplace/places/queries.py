@@ -9,6 +9,7 @@ from sqlalchemy import Row, func, select
 from core.database import Tx
 from core.errors import NotFound
 from core.gsm import plain
+from core.remembered import remembered
 from marketplace.places.tables import landmark, quarter, saved_place, tariff_fee, tariff_version
 
 # Fewer letters match half the city.
@@ -81,6 +82,7 @@ _SEARCH = f"""
 """
 
 
+@remembered
 async def quarters_near(tx: Tx, *, zone_id: int) -> list[Quarter]:
     """Every quarter: those of `zone_id` first, then by distance."""
     return [Quarter(**row) for row in await (await tx.driver()).fetch(_NEAR, zone_id, tx.now)]
@@ -97,6 +99,7 @@ async def search_quarters(tx: Tx, *, prefix: str) -> list[Quarter]:
     return [Quarter(**row) for row in await (await tx.driver()).fetch(_SEARCH, words)]
 
 
+@remembered
 async def get_quarter(tx: Tx, *, quarter_id: int) -> Quarter:
     """Raises NotFound."""
     row = await (await tx.driver()).fetchrow(f"{_QUARTER} WHERE quarter.id = $1", quarter_id)
@@ -105,12 +108,14 @@ async def get_quarter(tx: Tx, *, quarter_id: int) -> Quarter:
     return Quarter(**row)
 
 
+@remembered
 async def landmarks(tx: Tx, *, quarter_id: int) -> list[Landmark]:
     """The landmarks of a quarter, best known first."""
     statement = select(landmark).where(landmark.c.quarter_id == quarter_id).order_by(landmark.c.id)
     return [Landmark(row.id, row.name, row.quarter_id) for row in await tx.all(statement)]
 
 
+@remembered
 async def tariff(tx: Tx, *, from_zone: int, to_zone: int) -> Tariff:
     """Today's fee and pay between two zones, in either direction (D8, D9). Raises NotFound."""
     in_force = select(func.max(tariff_version.c.version)).where(tariff_version.c.valid_from <= tx.now).scalar_subquery()
@@ -139,6 +144,7 @@ async def saved_places(tx: Tx, *, person_id: UUID) -> list[SavedPlace]:
     return [_saved(row) for row in await tx.all(statement)]
 
 
+@remembered
 async def describe(tx: Tx, place: Place) -> str:
     """`Akwa, Pharmacie du Centre`: short enough for a page. Raises NotFound for what is no place."""
     here = (landmark.c.id == place.landmark_id) & (landmark.c.quarter_id == quarter.c.id)

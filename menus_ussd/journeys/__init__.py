@@ -4,6 +4,7 @@
 """
 
 from core.database import Tx
+from marketplace.ordering import queries
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.engine import Caller, Conversation
@@ -16,7 +17,8 @@ async def conversation(call: Call) -> End:
     if call.session.language is None:
         await more.choose_language(call)
         raise Restart
-    return await resume.offer(call) or await home.home(call)
+    standing = await call.look("standing", queries.standing, person_id=call.person_id)
+    return await resume.offer(call, standing) or await home.home(call, standing)
 
 
 async def recognise(tx: Tx, phone: str) -> Caller:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from marketplace.ordering import service as ordering
+from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End
 from menus_ussd.journeys import more, order, track, wallet
 from menus_ussd.questions import Option
@@ -18,13 +18,12 @@ JOURNEYS: dict[str, Callable[[Call], Awaitable[End]]] = {
 }
 
 
-async def home(call: Call) -> End:
+async def home(call: Call, standing: Standing) -> End:
     """What the caller can do; a live order comes first."""
-    live = await call.look("home.live", ordering.live_orders, person_id=call.person_id)
     names = ["order", "track", "wallet", "more"]
-    if live:
+    if standing.has_live_order:
         names = ["track", "order", "wallet", "more"]
-    elif await call.look("home.last", ordering.last_order, person_id=call.person_id):
+    elif standing.has_ordered:
         names = ["repeat", *names]
     options = [Option(call.say(f"ussd.home.{name}"), name, digit=DIGITS[name]) for name in names]
     return await JOURNEYS[await call.choose("home", options)](call)

@@ -177,7 +177,7 @@ def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
 
 
 async def _restaurants(tx: Tx) -> list[Option]:
-    found = await catalogue.restaurants(tx)
+    found = await catalogue.known_restaurants(tx)
     return [option_of(restaurant) for restaurant in found if restaurant.state == "open"]
 
 
@@ -188,5 +188,5 @@ def option_of(restaurant: catalogue.Restaurant) -> Option:
 
 
 async def _menu(tx: Tx, restaurant_id: UUID) -> list[Option]:
-    dishes = await catalogue.dishes(tx, restaurant_id=restaurant_id)
+    dishes = await catalogue.known_dishes(tx, restaurant_id=restaurant_id)
     return [Option(Name(dish.name), str(dish.id), suffix=f" {format_xaf(dish.price_xaf)}") for dish in dishes]

@@ -1,19 +1,20 @@
 """Nothing is lost when a session drops: the caller goes on where they were, or starts anew."""
 
 from marketplace.ordering import carts
+from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.journeys import order
 from menus_ussd.questions import Name, Option
 
 
-async def offer(call: Call) -> End | None:
+async def offer(call: Call, standing: Standing) -> End | None:
     """What is unfinished, first the talk itself, else a cart that outlived it; None when there is nothing."""
     if call.session.prior:
         unfinished = call.session.prior
         if await call.choose("resume", _choices(call)) == "go_on":
             raise Restart(unfinished)
         await _discard(call)
-    if call.session.skips_cart:
+    if call.session.skips_cart or not standing.has_cart:
         return None
     cart = await call.look("cart.open", carts.open_cart, person_id=call.person_id)
     # An ordered cart is offered only when nobody knows whether its last page arrived: confirming it again

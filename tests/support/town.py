@@ -68,7 +68,7 @@ class Town:
                 for of, name in zip(zones, ("Akwa", "Bonamoussadi"), strict=True)
             ]
             near = insert(landmark).values(quarter_id=quarters[1], name="Pharmacie du Centre").returning(landmark.c.id)
-            self.home = Place(quarters[1], await tx.value(near), "portail bleu", FRIEND)
+            self.home = Place(quarters[1], await tx.value(near), "portail bleu", tx.keys.encrypt(FRIEND))
             await tx.run(insert(tariff_version).values(valid_from=tx.now))
             for lower, upper, km, fee_xaf in ((0, 0, 1, 600), (0, 1, 3, 800), (1, 1, 1, 600)):
                 pair = {"lower_zone_id": zones[lower], "upper_zone_id": zones[upper]}
