@@ -101,12 +101,14 @@ def _doctor(_: argparse.Namespace) -> int:
 def _simulator(arguments: argparse.Namespace) -> None:
     """Run the simulated networks: CamPay, Africa's Talking and the phones."""
     from core.logs import configure_logging
+    from core.phones import MTN, ORANGE
     from core.settings import load_settings
     from payments.simulator.app import run
     from payments.simulator.settings import SimulatorSettings
 
     configure_logging(service="simulator")
     own = {name: value for name in ("port", "data", "product_url") if (value := getattr(arguments, name)) is not None}
+    own["campay_opening_float_xaf"] = dict.fromkeys((MTN, ORANGE), arguments.opening_float)
     run(SimulatorSettings.beside(load_settings(), **own))
 
 
@@ -163,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--port", type=int)
     simulator.add_argument("--data", type=Path, required=True, help="directory of its own database")
     simulator.add_argument("--product-url", help="where its callbacks go")
+    simulator.add_argument("--opening-float", type=int, default=0, help="XAF that CamPay holds for us per carrier")
     _add_report_arguments(verb("report", _report))
     return parser
 

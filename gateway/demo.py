@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from core.phones import MTN, ORANGE
 from core.settings import Settings, load_settings
 from gateway import processes
 from gateway.configuration import demo_directory, demo_variables, store_variables
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _OWNER_SECONDS = 10.0  # a short command that started the server may still be using it
 _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
+_CARRIERS = (MTN, ORANGE)  # those that CamPay serves
+_FLOAT_XAF = 2_000_000  # the owners' money at the simulated CamPay, for each carrier
 _SIMULATOR_OFFSET = 1000  # not 1: the next PORT belongs to the demo beside us
 
 
@@ -104,7 +107,10 @@ def _programs(settings: Settings, directory: Path) -> tuple[Program, ...]:
     """The simulated networks, web and worker: each a process of its own, killed and restarted singly."""
     gateway = (sys.executable, Path(sys.executable).with_name("gateway"))
     simulator = settings.simulator_url.rpartition(":")[2]
-    networks = ("--port", simulator, "--data", directory / "simulator", "--product-url", settings.base_url)
+    networks = (
+        *("--port", simulator, "--product-url", settings.base_url),
+        *("--data", directory / "simulator", "--opening-float", str(_FLOAT_XAF)),
+    )
     logs = directory / "logs"
     logs.mkdir(exist_ok=True)
     return (
@@ -118,12 +124,14 @@ async def _fill(settings: Settings) -> str:
     """Bring schema and demo data up to date; what to tell the person at the terminal."""
     from gateway.parts import make_parts
     from gateway.schema import migrate
-    from gateway.seed import seed
+    from gateway.seed import place_float, seed
 
     await migrate(settings.database_owner_url or settings.database_url)
     parts = make_parts(settings, connections=2)
     try:
-        return _banner(settings, await seed(parts.database))
+        summary = await seed(parts.database)
+        await place_float(parts.database, provider="campay", float_xaf=dict.fromkeys(_CARRIERS, _FLOAT_XAF))
+        return _banner(settings, summary)
     finally:
         await parts.close()
 

@@ -1,7 +1,7 @@
 """Fills an empty installation with demo data, once; a second time costs one look."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,8 @@ from core.effects import once
 from core.gsm import plain
 from core.ids import new_id
 from gateway.demo_data import load
+from ledger.chart import OWNERS_CAPITAL, provider_float
+from ledger.service import Leg, post
 from marketplace.catalogue.tables import dish, restaurant, restaurant_phone
 from marketplace.people import service as people
 from marketplace.people.staff import add_staff
@@ -54,6 +56,13 @@ async def seed(database: Database) -> SeedSummary:
 
         await once(tx, "seed:demo", fill)
     return _summary(staff)
+
+
+async def place_float(database: Database, *, provider: str, float_xaf: Mapping[str, int]) -> None:
+    """Book what the owners have placed at a provider, by carrier: a payout draws on its own carrier's float only."""
+    legs = [Leg(provider_float(provider, carrier), OWNERS_CAPITAL, amount) for carrier, amount in float_xaf.items()]
+    async with database.transaction() as tx:
+        await post(tx, key=f"seed:float:{provider}", kind="capital", legs=legs)
 
 
 def _summary(staff: tuple[StaffAccount, ...]) -> SeedSummary:

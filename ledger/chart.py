@@ -87,3 +87,8 @@ PROVIDER_ROUNDING = Account("expense:provider_rounding", "expense", floor=None) 
 GOODWILL = Account("expense:goodwill", "expense", floor=None)  # our fault, the customer's refund
 PROMOTIONS = Account("expense:promotions", "expense", floor=None)  # coupons that the platform pays
 POINTS_ISSUED = Account("expense:points_issued", "expense", "PTS", floor=None)  # the other side of every point
+
+# ---- what the owners put in ------------------------------------------------------------------------------
+
+# Money placed at a provider before anybody has paid, so that payouts need not wait for collections.
+OWNERS_CAPITAL = Account("equity:capital", "equity", floor=None)
