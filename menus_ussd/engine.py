@@ -43,7 +43,7 @@ class Conversation(NamedTuple):
     root: Journey
     root_question: str  # where a conversation begins; standing there, nothing is worth taking up again
     recognise: Callable[[Tx, str], Awaitable[Caller]]  # by phone, at the first turn; each statement stands alone
-    dial: Callable[[Tx, Sequence[str]], Awaitable[dict[str, Any] | None]]  # dialled parts -> answers by question id
+    dial: Callable[[Tx, Caller, Sequence[str]], Awaitable[dict[str, Any] | None]]  # parts -> answers by question id
 
 
 class Engine:
@@ -117,7 +117,7 @@ class Engine:
         async with self.database.reading() as tx:
             caller = await self.conversation.recognise(tx, turn.phone)
             parts = [part for part in turn.transcript.split("*") if part]
-            presets = await self.conversation.dial(tx, parts) if parts else None
+            presets = await self.conversation.dial(tx, caller, parts) if parts else None
         before = await claim.prior(phone_index)
         return Session(
             id=f"{turn.dialect}:{turn.session_id}",

@@ -13,22 +13,30 @@ from typing import Any
 from core.database import Tx
 from core.errors import NotFound
 from marketplace.catalogue import queries as catalogue
+from marketplace.ordering import queries as ordering
+from menus_ussd.engine import Caller
 from menus_ussd.journeys.home import DIGITS
 from menus_ussd.journeys.order import option_of
 
 FUNCTIONS = {digit: name for name, digit in DIGITS.items()}
 
 
-async def presets(tx: Tx, parts: Sequence[str]) -> dict[str, Any] | None:
+async def presets(tx: Tx, caller: Caller, parts: Sequence[str]) -> dict[str, Any] | None:
     """The answers that `parts` stand for, or None to walk them as typed."""
     match list(parts):
         case [digit] if digit in FUNCTIONS:
             return {"home": FUNCTIONS[digit]}
         case ["3", number]:
-            return {"home": "track", "track.number": number}
+            return {"home": "track", **await _order(tx, caller, number)}
         case [number, *rest] if len(number) >= 2 and number.isdigit() and len(rest) <= 2:
             return await _restaurant(tx, int(number), rest)
     return None
+
+
+async def _order(tx: Tx, caller: Caller, number: str) -> dict[str, Any]:
+    """Which of the caller's live orders is meant; asked only of those who have several."""
+    live = await ordering.live_orders(tx, person_id=caller.person_id)
+    return next(({"track.which": str(order.id)} for order in live if str(order.number) == number), {})
 
 
 async def _restaurant(tx: Tx, number: int, rest: Sequence[str]) -> dict[str, Any] | None:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from marketplace.ordering.service import Order
-
 from core.errors import NotFound
 from core.money import format_xaf
 from marketplace.ordering import service as ordering
+from marketplace.ordering.service import Order
 from menus_ussd.call import Call, End
 from menus_ussd.questions import Name, Option
 
@@ -22,13 +21,11 @@ ACTIONS = {
 async def track(call: Call) -> End:
     """The caller's live orders: one is shown at once, several are a list."""
     live = await call.look("track.live", ordering.live_orders, person_id=call.person_id)
-    wanted = call.session.presets.pop("track.number", None)
-    order = next((order for order in live if str(order.number) == wanted), live[0] if len(live) == 1 else None)
-    if order is None and live:
-        options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in live]
-        chosen = await call.choose("track.which", options)
-        order = next(order for order in live if str(order.id) == chosen)
-    return await _show(call, order) if order else await _nothing(call)
+    if not live:
+        return await _nothing(call)
+    options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in live]
+    chosen = await call.choose("track.which", options) if len(live) > 1 else str(live[0].id)
+    return await _show(call, next(order for order in live if str(order.id) == chosen))
 
 
 async def _show(call: Call, order: Order) -> End:

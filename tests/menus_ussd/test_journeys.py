@@ -207,3 +207,17 @@ async def test_dialled_dishes_stop_at_the_place_and_a_repeat_at_the_confirmation
     assert (await reorder.dial("1")).step == "order.confirm"
     unknown: Any = await Handset(engine, "s3").dial("77")
     assert unknown.step == "order.restaurant"
+
+
+async def test_a_dialled_number_shows_that_order_and_stays_with_it(database: Database, clock: ManualClock) -> None:
+    market = await open_market(database, clock)
+    for number in (5001, 5002, 5003):
+        await one_order(market, BUSY, number, "OFFERED")
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone=BUSY)
+        await people.choose_language(tx, person_id=person.id, language="fr")
+    handset = Handset(build_ussd(database), "s1", BUSY)
+    assert "5002" in (await handset.dial("3*5002")).text
+    asked = await handset.say("1")
+    assert asked.step == "track.cancel" and "5002" in asked.text
+    assert (await Handset(build_ussd(database), "s2", BUSY).dial("3*9999")).step == "track.which"

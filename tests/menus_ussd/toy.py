@@ -114,7 +114,7 @@ async def open_shop(database: Database, store: SessionStore) -> tuple[ToyShop, E
     async def recognise(tx: Tx, phone: str) -> Caller:
         return Caller(UUID(int=int(phone[1:])), "fr")
 
-    async def dial(tx: Tx, parts: Any) -> dict[str, Any] | None:
+    async def dial(tx: Tx, caller: Caller, parts: Any) -> dict[str, Any] | None:
         return {"home": "buy", "order.restaurant": int(parts[0])} if parts[0] in ("11", "12") else None
 
     async with database.transaction() as tx:
