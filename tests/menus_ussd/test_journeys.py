@@ -1,13 +1,16 @@
 """The product's journeys: every page fits, nobody is stuck, and what happened is not lost when a process dies."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import func, select, text, update
 
 from core.clock import ManualClock
 from core.database import Database
+from core.sealed import reveal
 from core.texts import LANGUAGES
 from ledger import chart
 from ledger.service import Leg, post
@@ -23,6 +26,7 @@ from menus_ussd.engine import Engine
 from menus_ussd.journeys import CONVERSATION
 from menus_ussd.session import Session
 from menus_ussd.stores.memory import MemorySessionStore
+from menus_ussd.stores.redis import RedisSessionStore
 from menus_ussd.walk import Walked, Walker
 from tests.menus_ussd.toy import Handset
 from tests.support.market import Market, open_market
@@ -221,3 +225,34 @@ async def test_a_dialled_number_shows_that_order_and_stays_with_it(database: Dat
     asked = await handset.say("1")
     assert asked.step == "track.cancel" and "5002" in asked.text
     assert (await Handset(build_ussd(database), "s2", BUSY).dial("3*9999")).step == "track.which"
+
+
+async def test_no_session_record_holds_a_pin_a_code_or_a_number(
+    database: Database, clock: ManualClock, redis_url: str
+) -> None:
+    market = await open_market(database, clock)
+    await with_pasts(market)
+    store = RedisSessionStore(redis_url, ttl_seconds=60)
+    engine = Engine(database, store, CONVERSATION)
+    rich = Handset(engine, "pin", RICH)
+    await rich.dial("45*1")
+    assert (await rich.say("1", "1", "2")).step == "pin.enter"
+    assert (await rich.say("111111")).step == "pin.enter"
+    assert (await rich.say(PIN)).step == "ussd.order.paid"
+    waiting = Handset(engine, "code", ON_THE_WAY)
+    await waiting.dial("3")
+    shown = reveal(database.keys, (await waiting.say("1")).text)
+    digits = re.search(r": (\d{4})$", shown, re.MULTILINE)
+    assert digits
+    no_rail = Handset(engine, "payer", NO_RAIL)
+    await no_rail.dial("45*1")
+    assert (await no_rail.say("1", "1", "1", "670 00 00 01")).step == "order.confirm"
+
+    async with Redis.from_url(redis_url) as redis:
+        kept = b"\n".join([(await redis.get(key)) or b"" for key in await redis.keys("ussd:*")])
+    await store.close()
+    assert len(kept) > 1000
+    phones = [phone[-9:].encode() for phone in (RICH, ON_THE_WAY, NO_RAIL, "670000001")]
+    for secret in (PIN.encode(), b"111111", digits[1].encode(), *phones):
+        # Not inside of an id or a hash, where any digits may stand.
+        assert not re.search(rb"(?<![\w-])" + secret + rb"(?![\w-])", kept)
