@@ -13,6 +13,7 @@ from litestar.types import Scope
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core import drivers
 from core.errors import Forbidden, GatewayError, InvalidInput, NotFound, Unauthenticated, Unavailable
 from core.logs import logger
 from core.texts import DEFAULT_LANGUAGE, LANGUAGES, say
@@ -21,7 +22,7 @@ log = logger(__name__)
 
 PROBLEM = "application/problem+json"
 
-_DATABASE_AWAY = (OSError, OperationalError, InterfaceError, PoolTimeout)
+_DATABASE_AWAY = (OSError, OperationalError, InterfaceError, PoolTimeout, *drivers.AWAY)
 
 
 class MethodNotAllowed(GatewayError):

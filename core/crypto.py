@@ -1,7 +1,6 @@
 """Keys and what is made with them. Every key is derived from one master secret, one per purpose."""
 
 import base64
-import hashlib
 import hmac
 import os
 from functools import cached_property
@@ -64,7 +63,7 @@ class Keyring:
 
     def fingerprint(self, *parts: str) -> str:
         """A keyed hash of texts that must be recognised but not kept."""
-        return hmac.new(self.fingerprint_key, "\x00".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.fingerprint_key, "\x00".join(parts).encode(), "sha256").hex()[:32]
 
     def digits(self, kind: str, ref: str, length: int) -> str:
         """`length` decimal digits bound to (kind, ref): codes that are derived, never stored (D15)."""

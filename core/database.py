@@ -1,4 +1,4 @@
-"""PostgreSQL: one pool per process, and transactions that are opened in one visible place.
+"""PostgreSQL: the pools of a process, and transactions that are opened in one visible place.
 
     async with database.transaction() as tx:
         order = await ordering.place(tx, ...)
@@ -10,16 +10,17 @@ the network.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import msgspec
-from sqlalchemy import Executable, MetaData, Row, text
+from sqlalchemy import CursorResult, Executable, MetaData, Row, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from core.clock import Clock, SystemClock
 from core.crypto import Keyring
+from core.drivers import Drivers
 from core.errors import GatewayError
 from core.settings import Settings
 
@@ -46,7 +47,7 @@ _QUEUE_UP = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
 
 class Tx:
-    """An open transaction (or, from `reading`, a connection without one) and what use cases need beside SQL."""
+    """An open transaction (or, as `Reading`, a connection without one) and what use cases need beside SQL."""
 
     def __init__(self, connection: AsyncConnection, database: "Database") -> None:
         self.connection = connection
@@ -55,24 +56,27 @@ class Tx:
         self.keys: Keyring = database.keys
         self.now: datetime = database.clock.now()
 
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        return await self.connection.execute(statement, parameters)
+
     async def run(self, statement: Executable, parameters: Any = None) -> int:
         """Execute a write; the number of rows it touched."""
-        return (await self.connection.execute(statement, parameters)).rowcount
+        return (await self.execute(statement, parameters)).rowcount
 
     async def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
-        return (await self.connection.execute(statement, parameters)).all()
+        return (await self.execute(statement, parameters)).all()
 
     async def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
         """The first row, or None."""
-        return (await self.connection.execute(statement, parameters)).first()
+        return (await self.execute(statement, parameters)).first()
 
     async def one(self, statement: Executable, parameters: Any = None) -> Row[Any]:
         """The only row; raises SQLAlchemy's NoResultFound otherwise."""
-        return (await self.connection.execute(statement, parameters)).one()
+        return (await self.execute(statement, parameters)).one()
 
     async def value(self, statement: Executable, parameters: Any = None) -> Any:
         """The first column of the first row, or None."""
-        return (await self.connection.execute(statement, parameters)).scalar()
+        return (await self.execute(statement, parameters)).scalar()
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
@@ -85,15 +89,45 @@ class Tx:
 
     async def queue_up(self, what: str) -> None:
         """Wait for every other transaction that queued up for `what`, and hold up those that come after."""
-        await self.connection.execute(_QUEUE_UP, {"what": what})
+        await self.execute(_QUEUE_UP, {"what": what})
 
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this same transaction, for the posting path and hot reads."""
         return (await self.connection.get_raw_connection()).driver_connection
 
 
+class Reading(Tx):
+    """Without a transaction, each statement for itself. Takes a connection only when it is first asked something.
+
+    `driver` is lent by a pool of its own: from SQLAlchemy's it would cost several times the statement itself.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        super().__init__(database.autocommit.connect(), database)
+        self._driver: asyncpg.Connection | None = None
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        if self.connection.sync_connection is None:
+            await self.connection.start()
+        return await self.connection.execute(statement, parameters)
+
+    async def driver(self) -> asyncpg.Connection:
+        if self._driver is None:
+            self._driver = await self.database.drivers.take()
+        return self._driver
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._driver is not None:
+            self.database.drivers.give_back(self._driver)
+        if self.connection.sync_connection is not None:
+            await self.connection.close()
+
+
 class Database:
-    """The pool, with the settings, keys and clock that its transactions hand on."""
+    """The pools, with the settings, keys and clock that transactions hand on: at most twice `connections`."""
 
     def __init__(
         self, url: str, *, settings: Settings, keys: Keyring, clock: Clock | None = None, connections: int = 10
@@ -112,7 +146,8 @@ class Database:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.drivers = Drivers(url, most=connections, session=_SESSION)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -124,13 +159,12 @@ class Database:
             await connection.execute(_OPEN)
             yield Tx(connection, self)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Tx]:
+    def reading(self) -> Reading:
         """A connection without the round trips of a transaction: for reads, and for drafts of one statement."""
-        async with self._autocommit.connect() as connection:
-            yield Tx(connection, self)
+        return Reading(self)
 
     async def close(self) -> None:
+        await self.drivers.close()
         await self.engine.dispose()
 
 

@@ -17,12 +17,18 @@ CARRIER_PREFIXES: tuple[tuple[str, str], ...] = (
 )
 
 
+# What aggregators send: taken as it is, since the library needs longer to say so than a turn's page takes.
+_PLAIN = re.compile(r"\+237[26][0-9]{8}")
+
+
 def parse_phone(raw: str, *, carriers_plus: bool = False) -> str:
     """The E.164 form of `+237…`, `00237…`, `237…` or nine national digits, spaces and dots allowed.
 
     With `carriers_plus` only a leading `+` is taken (aggregators send exactly that; a `+` that became
     a space is refused rather than repaired). Raises InvalidPhone.
     """
+    if _PLAIN.fullmatch(raw):
+        return raw
     if carriers_plus and not raw.startswith("+"):
         raise InvalidPhone()
     digits = re.sub(r"[\s.\-()\u00a0\u202f]", "", raw)

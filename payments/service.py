@@ -115,18 +115,16 @@ async def session_ended(tx: Tx, *, session_ref: str) -> None:
         await enqueue(tx, attempts.JOB, row.id)
 
 
+# Every dial asks this, and nearly always of nothing.
+_POSTPONE = """
+    UPDATE attempt SET next_check_at = greatest(next_check_at, $3) + $4, postponed = true
+    WHERE phone_index = $1 AND state = $2 AND session_ref IS NOT NULL AND NOT postponed
+"""
+
+
 async def postpone(tx: Tx, *, phone: str) -> None:
     """A new USSD session began on `phone`: a prompt that still waits for an older one waits 20 s more, once."""
-    await tx.run(
-        update(attempt)
-        .where(
-            attempt.c.phone_index == tx.keys.blind_index(phone),
-            attempt.c.state == State.PREPARED,
-            attempt.c.session_ref.is_not(None),
-            attempt.c.postponed.is_(False),
-        )
-        .values(next_check_at=func.greatest(attempt.c.next_check_at, tx.now) + POSTPONE, postponed=True)
-    )
+    await (await tx.driver()).execute(_POSTPONE, tx.keys.blind_index(phone), State.PREPARED, tx.now, POSTPONE)
 
 
 async def retry(tx: Tx, *, payment_id: UUID, session_id: str | None = None) -> Payment:

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import select, update
 
 from core.database import Tx
+from core.drivers import Row
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
 from marketplace.catalogue import queries as catalogue
@@ -55,6 +56,22 @@ class Cart(msgspec.Struct, frozen=True):
     order_id: UUID | None = None
 
 
+# The hottest statements of a USSD talk: plain SQL, each alone in its round trip.
+_COLUMNS = "restaurant_id, lines, quarter_id, landmark_id, directions, contact_phone, channel, saved_at, discarded_at"
+_VALUES = "$3, $4, $5, $6, $7, $8, $9, $10, NULL"
+_ADD = f"""
+    INSERT INTO cart (id, person_id, version, {_COLUMNS}) VALUES ($1, $2, 1, {_VALUES}) RETURNING *
+"""  # noqa: S608 - made of constants
+_CHANGE = f"""
+    UPDATE cart SET version = version + 1, ({_COLUMNS}) = ROW({_VALUES}) WHERE id = $1 AND person_id = $2 RETURNING *
+"""  # noqa: S608 - made of constants
+_NEWEST = """
+    SELECT cart.*, placed.id AS order_id, placed.state AS order_state
+    FROM cart LEFT JOIN customer_order AS placed ON placed.cart_id = cart.id AND cart_version = cart.version
+    WHERE cart.person_id = $1 ORDER BY saved_at DESC LIMIT 1
+"""
+
+
 async def save(
     tx: Tx,
     *,
@@ -70,21 +87,18 @@ async def save(
     Raises EmptyCart, InvalidInput, RestaurantClosed, DishUnavailable, and NotFound for what does not exist or
     is not this customer's.
     """
-    contents = {
-        "restaurant_id": restaurant_id,
-        "lines": msgspec.to_builtins(await _checked(tx, restaurant_id, lines)),
-        **place_columns(place),
-        "channel": channel,
-        "saved_at": tx.now,
-        "discarded_at": None,
-    }
-    statement: Any
-    if cart_id is None:
-        statement = insert(cart).values(id=new_id(), person_id=person_id, version=1, **contents)
-    else:
-        own = cart.c.id == cart_id, cart.c.person_id == person_id
-        statement = update(cart).where(*own).values(version=cart.c.version + 1, **contents)
-    row = await tx.first(statement.returning(cart))
+    contents = msgspec.json.encode(await _checked(tx, restaurant_id, lines)).decode()
+    row = await (await tx.driver()).fetchrow(
+        _CHANGE if cart_id else _ADD,
+        cart_id or new_id(),
+        person_id,
+        restaurant_id,
+        contents,
+        *place_columns(place).values(),
+        channel,
+        tx.now,
+        record_class=Row,
+    )
     if row is None:
         raise NotFound()
     return await _cart(tx, row)
@@ -95,13 +109,7 @@ async def open_cart(tx: Tx, *, person_id: UUID) -> Cart | None:
 
     An ordered one counts while its payment is awaited: whoever confirms it again gets the same order.
     """
-    row = await tx.first(
-        select(cart, customer_order.c.id.label("order_id"), customer_order.c.state.label("order_state"))
-        .outerjoin(customer_order, _ordered())
-        .where(cart.c.person_id == person_id)
-        .order_by(cart.c.saved_at.desc())
-        .limit(1)
-    )
+    row = await (await tx.driver()).fetchrow(_NEWEST, person_id, record_class=Row)
     if row is None or expired(tx, row) or row.order_state not in (None, "AWAITING_PAYMENT"):
         return None
     try:
@@ -141,7 +149,7 @@ async def discard(tx: Tx, *, person_id: UUID) -> None:
     await tx.run(update(cart).where(*mine).values(discarded_at=tx.now))
 
 
-def expired(tx: Tx, row: Row[Any]) -> bool:
+def expired(tx: Tx, row: Any) -> bool:
     """Whether the cart of `row` was discarded, or is older than `cart_minutes` (D2)."""
     return row.discarded_at is not None or row.saved_at <= tx.now - _lifetime(tx)
 
@@ -154,7 +162,7 @@ def _lifetime(tx: Tx) -> timedelta:
 
 
 def place_columns(place: Place | None) -> dict[str, Any]:
-    """A place as carts and orders store it."""
+    """A place as carts and orders store it, in the order of their columns."""
     if place is None:
         return {"quarter_id": None, "landmark_id": None, "directions": "", "contact_phone": None}
     if len(place.directions) > DIRECTIONS_LENGTH:
@@ -162,14 +170,14 @@ def place_columns(place: Place | None) -> dict[str, Any]:
     return msgspec.structs.asdict(place)
 
 
-def place_of(row: Row[Any]) -> Place:
+def place_of(row: Any) -> Place:
     """The place that `place_columns` stored. Raises PlaceMissing."""
     if row.quarter_id is None:
         raise PlaceMissing()
     return Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
 
 
-def lines_of(row: Row[Any]) -> list[Line]:
+def lines_of(row: Any) -> list[Line]:
     return msgspec.convert(row.lines, list[Line])
 
 
@@ -186,7 +194,7 @@ async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[L
     return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
 
 
-async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
+async def _cart(tx: Tx, row: Any, *, order_id: UUID | None = None) -> Cart:
     place = place_of(row) if row.quarter_id else None
     restaurant = await catalogue.known_restaurant(tx, restaurant_id=row.restaurant_id)
     return Cart(
@@ -202,7 +210,7 @@ async def _cart(tx: Tx, row: Row[Any], *, order_id: UUID | None = None) -> Cart:
     )
 
 
-async def _quote(tx: Tx, row: Row[Any], place: Place) -> Quote:
+async def _quote(tx: Tx, row: Any, place: Place) -> Quote:
     today = await quoted(tx, restaurant_id=row.restaurant_id, lines=lines_of(row), place=place)
     return Quote(
         cart_id=row.id,
@@ -216,7 +224,3 @@ async def _quote(tx: Tx, row: Row[Any], place: Place) -> Quote:
         place_label=today.place_label,
         expires_at=min(tx.now + timedelta(minutes=tx.settings.quote_minutes), row.saved_at + _lifetime(tx)),
     )
-
-
-def _ordered() -> Any:
-    return and_(customer_order.c.cart_id == cart.c.id, customer_order.c.cart_version == cart.c.version)

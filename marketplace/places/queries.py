@@ -1,16 +1,16 @@
 """Reads of places: quarters and landmarks to choose from, the fee between zones, saved places."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 
 from core.database import Tx
+from core.drivers import Row
 from core.errors import NotFound
 from core.gsm import plain
 from core.remembered import remembered
-from marketplace.places.tables import landmark, quarter, saved_place, tariff_fee, tariff_version
+from marketplace.places.tables import landmark, quarter, tariff_fee, tariff_version
 
 # Fewer letters match half the city.
 SEARCH_LETTERS = 3
@@ -81,6 +81,13 @@ _SEARCH = f"""
     ORDER BY plain <> $1, NOT starts_with(plain, $1), plain
 """
 
+_SAVED = """
+    SELECT saved_place.*, quarter.name AS quarter_name, landmark.name AS landmark_name
+    FROM saved_place JOIN quarter ON quarter.id = saved_place.quarter_id
+    LEFT JOIN landmark ON landmark.id = landmark_id
+    WHERE person_id = $1 ORDER BY slot
+"""
+
 
 @remembered
 async def quarters_near(tx: Tx, *, zone_id: int) -> list[Quarter]:
@@ -134,14 +141,8 @@ async def tariff(tx: Tx, *, from_zone: int, to_zone: int) -> Tariff:
 
 async def saved_places(tx: Tx, *, person_id: UUID) -> list[SavedPlace]:
     """The person's places by slot."""
-    statement = (
-        select(saved_place, quarter.c.name.label("quarter_name"), landmark.c.name.label("landmark_name"))
-        .join(quarter, quarter.c.id == saved_place.c.quarter_id)
-        .outerjoin(landmark, landmark.c.id == saved_place.c.landmark_id)
-        .where(saved_place.c.person_id == person_id)
-        .order_by(saved_place.c.slot)
-    )
-    return [_saved(row) for row in await tx.all(statement)]
+    rows = await (await tx.driver()).fetch(_SAVED, person_id, record_class=Row)
+    return [_saved(row) for row in rows]
 
 
 @remembered
@@ -155,7 +156,7 @@ async def describe(tx: Tx, place: Place) -> str:
     return _label(row.name, row.landmark)
 
 
-def _saved(row: Row[Any]) -> SavedPlace:
+def _saved(row: Row) -> SavedPlace:
     place = Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
     return SavedPlace(row.slot, place, _label(row.quarter_name, row.landmark_name))
 

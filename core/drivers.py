@@ -1,0 +1,68 @@
+"""Bare asyncpg connections for the reads of a USSD turn.
+
+asyncpg's own pool resets a connection in a task of its own at every release, which costs as much as a short read.
+These are only lent for statements that stand alone and leave nothing to reset.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import msgspec
+
+# As long as SQLAlchemy's pool is waited for, and as asyncpg waits for a server.
+_WAIT_SECONDS = 10
+
+# What says that the server is gone, or going.
+AWAY = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]
+    """A row whose columns are attributes, as SQLAlchemy's are: `fetchrow(..., record_class=Row)`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+class Drivers:
+    """At most `most` connections, made when they are needed and kept."""
+
+    def __init__(self, url: str, *, most: int, session: Mapping[str, str]) -> None:
+        self._url = url
+        self._session = dict(session)
+        self._idle: list[Any] = []  # the last used is lent first: its statements are prepared and its caches warm
+        self._places = asyncio.Semaphore(most)
+
+    async def take(self) -> asyncpg.Connection:
+        """A connection; `give_back` must follow. Raises TimeoutError when none comes free."""
+        if self._places.locked():
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        try:
+            return await self._connect()
+        except BaseException:
+            self._places.release()
+            raise
+
+    def give_back(self, connection: asyncpg.Connection) -> None:
+        """A statement that was cancelled may still be running: the next one on its connection waits for its end."""
+        self._idle.append(connection)
+        self._places.release()
+
+    async def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await asyncpg.connect(self._url, timeout=_WAIT_SECONDS, server_settings=self._session)
+        for kind in ("json", "jsonb"):  # both ways as on SQLAlchemy's connections: text in, values out
+            await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
+        return connection
