@@ -39,8 +39,8 @@ _TABLE = {
 
 _TWO_SEPTETS = re.compile("[" + re.escape("".join(sorted(EXTENDED))) + "]")
 
-# Most texts: printable ASCII without the back-tick, line feeds, and the marks of sealed codes.
-_UNCHANGED = re.compile("[\n\x02\x03 -_a-~]*")
+# Most texts need no folding: they are of the table already, with the marks of sealed codes.
+_UNCHANGED = re.compile("[\x02\x03" + re.escape("".join(sorted(BASIC | EXTENDED))) + "]*")
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core import gsm, sealed
 from core.texts import say
-from menus_ussd.questions import Name, Option, Question
+from menus_ussd.questions import Menu, Name, Option, Question
 from menus_ussd.session import Page, Shown
 
 # Septets that names are shortened to until everything fits on one page; 16 is still recognised by people.
@@ -42,9 +42,21 @@ def closing(language: str, key: str, budget: int, **params: object) -> str:
 
 
 def compose(language: str, question: Question, options: Sequence[Option], *, can_go_back: bool, budget: int) -> Shown:
-    """All pages of a question."""
+    """All pages of a question; those of a Menu are composed once and shared."""
+    if not isinstance(options, Menu):
+        return Shown(question.id, _composed(language, question, options, can_go_back, budget))
+    key = (language, question.text_id, *question.params.values(), can_go_back, budget)
+    pages = options.composed.get(key)
+    if pages is None:
+        pages = options.composed[key] = _composed(language, question, options, can_go_back, budget)
+    return Shown(question.id, pages)
+
+
+def _composed(
+    language: str, question: Question, options: Sequence[Option], can_go_back: bool, budget: int
+) -> list[Page]:
     page = _one_page(language, question, options, can_go_back, budget)
-    return Shown(question.id, [page] if page else _pages(language, question, options, can_go_back, budget))
+    return [page] if page else _pages(language, question, options, can_go_back, budget)
 
 
 def _one_page(

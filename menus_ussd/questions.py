@@ -5,7 +5,7 @@ really shown, never from a list that may have changed since.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from core import gsm
 from core.database import Database
 from core.errors import GatewayError, InvalidInput
 from core.gsm import plain
-from menus_ussd.session import Shown
+from menus_ussd.session import Page, Shown
 
 MAX_INPUT = 160  # characters of one USSD input (D21)
 
@@ -26,6 +26,13 @@ class Option(Struct, frozen=True):
     value: Any
     suffix: str = ""  # kept whole, such as a price; a Name here gets half the room of the label
     digit: str | None = None
+
+
+class Menu(tuple[Option, ...]):
+    """Lines that many callers are shown. The pages composed of them are kept beside them, for as long as they are."""
+
+    def __init__(self, _: Iterable[Option]) -> None:
+        self.composed: dict[tuple[object, ...], list[Page]] = {}
 
 
 Source = Callable[..., Awaitable[Sequence[Option]]]

@@ -10,6 +10,7 @@ from core.errors import GatewayError
 from core.gsm import fold, shorten
 from core.money import format_xaf
 from core.phones import carrier_of, parse_phone
+from core.remembered import remembered
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts
 from marketplace.ordering import service as ordering
@@ -19,7 +20,7 @@ from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
 from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.journeys.places import choose_place
-from menus_ussd.questions import Name, Option
+from menus_ussd.questions import Menu, Name, Option
 from payments.errors import UnsupportedCarrier
 
 
@@ -176,9 +177,10 @@ def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
     return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
 
 
-async def _restaurants(tx: Tx) -> list[Option]:
-    found = await catalogue.known_restaurants(tx)
-    return [option_of(restaurant) for restaurant in found if restaurant.state == "open"]
+@remembered
+async def _restaurants(tx: Tx) -> Menu:
+    found = await catalogue.restaurants(tx)
+    return Menu(option_of(restaurant) for restaurant in found if restaurant.state == "open")
 
 
 def option_of(restaurant: catalogue.Restaurant) -> Option:
@@ -187,6 +189,7 @@ def option_of(restaurant: catalogue.Restaurant) -> Option:
     return Option(Name(restaurant.name), value, suffix=Name(f", {restaurant.quarter_name}"))
 
 
-async def _menu(tx: Tx, restaurant_id: UUID) -> list[Option]:
-    dishes = await catalogue.known_dishes(tx, restaurant_id=restaurant_id)
-    return [Option(Name(dish.name), str(dish.id), suffix=f" {format_xaf(dish.price_xaf)}") for dish in dishes]
+@remembered
+async def _menu(tx: Tx, restaurant_id: UUID) -> Menu:
+    dishes = await catalogue.dishes(tx, restaurant_id=restaurant_id)
+    return Menu(Option(Name(dish.name), str(dish.id), suffix=f" {format_xaf(dish.price_xaf)}") for dish in dishes)

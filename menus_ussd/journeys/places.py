@@ -1,10 +1,11 @@
 """Where to deliver: a saved place is one key; else quarter and landmark, which streets without names need."""
 
 from core.database import Tx
+from core.remembered import remembered
 from marketplace.places import queries as places
 from marketplace.places.queries import Place
 from menus_ussd.call import Call
-from menus_ussd.questions import Name, Option
+from menus_ussd.questions import Menu, Name, Option
 
 ELSEWHERE = 0  # no slot of a saved place
 
@@ -30,13 +31,15 @@ async def _quarter(call: Call, near_zone: int) -> int:
     return int(chosen)
 
 
-async def _near(tx: Tx, zone_id: int) -> list[Option]:
-    return [Option(Name(quarter.name), quarter.id) for quarter in await places.quarters_near(tx, zone_id=zone_id)]
+@remembered
+async def _near(tx: Tx, zone_id: int) -> Menu:
+    return Menu(Option(Name(quarter.name), quarter.id) for quarter in await places.quarters_near(tx, zone_id=zone_id))
 
 
 async def _found(tx: Tx, words: str) -> list[Option]:
     return [Option(Name(quarter.name), quarter.id) for quarter in await places.search_quarters(tx, prefix=words)]
 
 
-async def _landmarks(tx: Tx, quarter_id: int) -> list[Option]:
-    return [Option(Name(place.name), place.id) for place in await places.landmarks(tx, quarter_id=quarter_id)]
+@remembered
+async def _landmarks(tx: Tx, quarter_id: int) -> Menu:
+    return Menu(Option(Name(place.name), place.id) for place in await places.landmarks(tx, quarter_id=quarter_id))

@@ -1,17 +1,20 @@
 """Nothing is lost when a session drops: the caller goes on where they were, or starts anew."""
 
+from functools import cache
+
+from core.texts import say
 from marketplace.ordering import carts
 from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.journeys import order
-from menus_ussd.questions import Name, Option
+from menus_ussd.questions import Menu, Name, Option
 
 
 async def offer(call: Call, standing: Standing) -> End | None:
     """What is unfinished, first the talk itself, else a cart that outlived it; None when there is nothing."""
     if call.session.prior:
         unfinished = call.session.prior
-        if await call.choose("resume", _choices(call)) == "go_on":
+        if await call.choose("resume", _choices(call.language)) == "go_on":
             raise Restart(unfinished)
         await _discard(call)
     if call.session.skips_cart or not standing.has_cart:
@@ -21,7 +24,7 @@ async def offer(call: Call, standing: Standing) -> End | None:
     # gives the same order.
     if cart is None or (cart.order_id and call.session.remembered):
         return None
-    if await call.choose("cart", _choices(call), restaurant=Name(cart.restaurant_name)) == "go_on":
+    if await call.choose("cart", _choices(call.language), restaurant=Name(cart.restaurant_name)) == "go_on":
         return await order.finish(call, cart)
     await _discard(call)
     return None
@@ -32,5 +35,6 @@ async def _discard(call: Call) -> None:
     raise Restart
 
 
-def _choices(call: Call) -> list[Option]:
-    return [Option(call.say("ussd.option.go_on"), "go_on"), Option(call.say("ussd.option.anew"), "anew")]
+@cache
+def _choices(language: str) -> Menu:
+    return Menu(Option(say(language, f"ussd.option.{choice}"), choice) for choice in ("go_on", "anew"))
