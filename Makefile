@@ -20,7 +20,7 @@ demo: .venv/.run ## start everything on PORT (8000) with demo data; Ctrl-C stops
 	@exec $(BIN)/gateway demo --end-with-parent
 
 test: lint types ## lint, types and the whole test suite
-	@exec $(BIN)/pytest -n 2
+	@exec $(BIN)/pytest -n 2 --dist loadgroup
 
 unit: .venv/.dev ## the test suite alone; ARGS= goes to pytest
 	@exec $(BIN)/pytest $(ARGS)
@@ -31,8 +31,8 @@ lint: .venv/.dev ## ruff and the layers between the packages
 types: .venv/.dev ## mypy, strict
 	@exec $(BIN)/mypy
 
-bench: .venv/.dev ## a table of speeds
-	@exec $(BIN)/python -m benchmarks.ussd_turns
+bench: .venv/.dev ## tables of speeds: a start, and USSD turns
+	@exec $(BIN)/python -m benchmarks
 
 lock: .venv/.dev ## renew the hashed locks from pyproject.toml
 	@echo uv | $(COMPILE) --no-annotate --output-file requirements/uv.txt -

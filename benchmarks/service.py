@@ -43,10 +43,9 @@ def service_database() -> Iterator[dict[str, str]]:
 
 
 async def _fill(variables: dict[str, str]) -> None:
-    from gateway.seed import seed
-
     from core.settings import load_settings
     from gateway.parts import make_parts
+    from gateway.seed import seed
 
     await migrate(variables["DATABASE_URL"])
     parts = make_parts(load_settings(variables), connections=2)
@@ -93,7 +92,7 @@ def _await_answer(url: str) -> None:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.01)
     raise TimeoutError(f"no answer at {url}")
 
 
