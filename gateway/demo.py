@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,12 @@ def demo(*, end_with_parent: bool = False) -> None:
     """
     if end_with_parent:
         processes.end_with_parent(signal.SIGTERM)
-    with suppress(KeyboardInterrupt), processes.interrupted_by_signals(), ExitStack() as cleanup:
-        _run(load_settings(), cleanup)
+    with suppress(KeyboardInterrupt), processes.interrupted_by_signals() as look, ExitStack() as cleanup:
+        _run(load_settings(), cleanup, look)
 
 
-def _run(given: Settings, cleanup: ExitStack) -> None:
-    """The life of a demo. `cleanup` stops in reverse order what was started, however it ends."""
+def _run(given: Settings, cleanup: ExitStack, look: Callable[[], None]) -> None:
+    """The life of a demo, until `look` raises. `cleanup` stops in reverse order what was started, however it ends."""
     directory = demo_directory(given.port)
     server = None if given.database_url else _claim(directory, given, cleanup)
     environment = _environment(directory, given.port)
@@ -58,9 +59,10 @@ def _run(given: Settings, cleanup: ExitStack) -> None:
     for program in _programs(settings, directory):  # they load while the database is filled, and wait for it
         supervisor.start(program)
     told = asyncio.run(_fill(settings))
-    _await_health(settings, supervisor, server)
+    _await_health(settings, supervisor, server, look)
     _say(told)
     while True:
+        look()
         time.sleep(_WATCH_SECONDS)
         _revive(supervisor, server)
 
@@ -161,13 +163,16 @@ def _banner(settings: Settings, known: "SeedSummary") -> str:
     )
 
 
-def _await_health(settings: Settings, supervisor: Supervisor, server: EmbeddedServer | None) -> None:
+def _await_health(
+    settings: Settings, supervisor: Supervisor, server: EmbeddedServer | None, look: Callable[[], None]
+) -> None:
     """Return when everything answers and nothing is degraded."""
     deadline = time.monotonic() + _READY_SECONDS
     while (status := _health(settings)) != "ok":
         if time.monotonic() > deadline:
             logs = demo_directory(settings.port) / "logs"
             raise CannotRun(f"Not ready after {_READY_SECONDS:.0f} seconds ({status}); {logs} may say why.")
+        look()
         time.sleep(_WATCH_SECONDS / 2)
         _revive(supervisor, server)
 

@@ -81,17 +81,28 @@ def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float])
 
 
 @contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """SIGINT, SIGTERM and a closed terminal raise KeyboardInterrupt, once: what follows is the orderly stop."""
+def interrupted_by_signals() -> Iterator[Callable[[], None]]:
+    """SIGINT, SIGTERM and a closed terminal raise KeyboardInterrupt, once: what follows is the orderly stop.
+
+    Python drops what is raised while it forks or finalises an object. The function that the block gets raises it
+    again; a loop without end has to call it.
+    """
+    asked = False
     caught = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         caught.append(signal.SIGHUP)
 
     def interrupt(_: int, __: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
         for number in caught:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
+    def look() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
     for number in caught:
         signal.signal(number, interrupt)
-    yield
+    yield look

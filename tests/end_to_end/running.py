@@ -31,6 +31,8 @@ class Demo:
         self.town = Town(f"http://127.0.0.1:{port}")
 
     def start(self) -> None:
+        """Start it and wait for "dial now": it may be healthy before all demo data is there."""
+        told = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as log:
             self.process = subprocess.Popen(
                 [GATEWAY, "demo"],
@@ -41,9 +43,9 @@ class Demo:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self.healthy():
+        while b"dial now" not in self.output.read_bytes()[told:]:
             assert self.process.poll() is None and time.monotonic() < deadline, self.output.read_text()[-3000:]
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def healthy(self) -> bool:
         try:
@@ -65,15 +67,21 @@ class Demo:
 
     def child(self, role: str) -> int:
         """The process id of the child that plays `role`: web, worker or simulator."""
-        found = [pid for pid, words in _descendants(self.process.pid) if _plays(role, words)]
+        found = self._children(role)
         assert len(found) == 1, f"{role}: {found} of {_descendants(self.process.pid)}"
         return found[0]
 
+    def _children(self, role: str) -> list[int]:
+        return [pid for pid, words in _descendants(self.process.pid) if _plays(role, words)]
+
     def kill(self, *roles: str) -> None:
         """Kill children with -9, and wait until the demo has started them again."""
-        for pid in [self.child(role) for role in roles]:
+        killed = {role: self.child(role) for role in roles}
+        for pid in killed.values():
             os.kill(pid, signal.SIGKILL)
-        eventually(self.healthy, what=f"{roles} started again")
+        for role, pid in killed.items():
+            eventually(lambda role=role, pid=pid: set(self._children(role)) - {pid}, what=f"another {role}")
+        eventually(self.healthy, what=f"{roles} at work again")
 
     @property
     def database_url(self) -> str:
