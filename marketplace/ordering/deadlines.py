@@ -26,9 +26,9 @@ log = logger(__name__)
 
 
 async def sweep(database: Database) -> int:
-    """Do what is due, each order in a transaction of its own; how many were."""
+    """Do what is due, each order in a transaction of its own; how many were. Raises when it cannot ask what is."""
     tried: set[UUID] = set()
-    while len(tried) < BATCH:
+    while (done := len(tried)) < BATCH:
         try:
             async with database.transaction() as tx:
                 order = await _next(tx, tried)
@@ -38,6 +38,8 @@ async def sweep(database: Database) -> int:
                 await _advance(tx, order)
                 await STEPS[order.state][order.due_step](tx, order)
         except Exception:
+            if len(tried) == done:
+                raise  # no order's trouble but the database's: the worker pauses before it asks again
             # One order's trouble must not stop the others; it stays due, and comes round again.
             log.exception("order.deadline")
     return len(tried)

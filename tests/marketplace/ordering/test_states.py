@@ -313,6 +313,20 @@ async def test_one_orders_trouble_does_not_stop_the_others(town: Town, monkeypat
     assert len(reminders) == 1 and str(second.number) in reminders[0]
 
 
+async def test_a_sweep_gives_up_at_once_when_the_database_is_out(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def unreachable(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise ConnectionError if tries < 10 else AssertionError("a loop without a pause")
+
+    monkeypatch.setattr(deadlines, "_next", unreachable)
+    with pytest.raises(ConnectionError):
+        await deadlines.sweep(town.database)
+    assert tries == 1, "the worker pauses before the next sweep"
+
+
 async def test_a_handover_that_nobody_confirms_is_asked_for_and_released_after_a_day(town: Town) -> None:
     order = await town.picked_up()
     await town.wait(minutes=30)
