@@ -120,9 +120,10 @@ async def set_presence(tx: Tx, *, driver_id: UUID, on: bool, quarter: str | None
         await tx.run(update(driver).where(driver.c.id == driver_id).values(state="off"))
         return None
     place = await _quarter(tx, driver_id, quarter)
+    await _wake_unserved(tx)
+    # The driver last: dispatch locks deliveries before drivers.
     values = {"state": "on", "quarter_id": place.id, "last_seen_at": tx.now, "ignored_offers": 0}
     await tx.run(update(driver).where(driver.c.id == driver_id).values(values))
-    await _wake_unserved(tx)
     return place
 
 
@@ -154,10 +155,12 @@ async def received(tx: Tx, *, order_id: UUID, actor: str) -> None:
 
 
 async def _own_job(tx: Tx, driver_id: UUID, number: int) -> Job:
-    held = await open_jobs(tx, driver_id=driver_id, number=number)
-    if not held:
-        raise NoSuchJob(number=number)
-    return held[0]
+    """The driver's job of that number, locked. Raises NoSuchJob, also when dispatch was taking it back just now."""
+    for held in await open_jobs(tx, driver_id=driver_id, number=number):
+        row = await lock(tx, held.delivery_id)
+        if row.driver_id == driver_id and row.state in JOB:
+            return await job(tx, row.id)
+    raise NoSuchJob(number=number)
 
 
 async def _quarter(tx: Tx, driver_id: UUID, name: str | None) -> Quarter:
@@ -185,11 +188,12 @@ async def _last_quarter(tx: Tx, driver_id: UUID) -> Quarter:
 async def _wake_unserved(tx: Tx) -> None:
     """Deliveries that found nobody are offered again at once when somebody comes on."""
     live = exists().where(delivery_offer.c.delivery_id == delivery.c.id, delivery_offer.c.state == "offered")
-    woken = await tx.all(
-        update(delivery)
+    unserved = await tx.all(
+        select(delivery.c.id)
         .where(delivery.c.state == "OFFERING", delivery.c.wave >= len(WAVES), delivery.c.due_at > tx.now, ~live)
-        .values(due_at=tx.now)
-        .returning(delivery.c.id)
+        .order_by(delivery.c.id)  # an UPDATE alone locks in any order: two drivers who come on would deadlock
+        .with_for_update(of=delivery)
     )
-    for row in woken:
+    for row in unserved:
+        await tx.run(update(delivery).where(delivery.c.id == row.id).values(due_at=tx.now))
         await enqueue(tx, ADVANCE_JOB, row.id)

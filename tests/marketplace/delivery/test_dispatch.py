@@ -1,6 +1,7 @@
 """Offers go out in waves to the right drivers, at the right time, and exactly one driver wins."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +9,12 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from core.database import Database
+from core.database import Database, Tx
 from core.errors import GatewayError
 from core.ids import new_id
-from marketplace.delivery import service
-from marketplace.delivery.dispatch import Inputs, score
-from marketplace.delivery.errors import OfferOver, OfferTaken, UnknownQuarter, WhichQuarter
+from marketplace.delivery import service, transitions
+from marketplace.delivery.dispatch import Inputs, score, take_back
+from marketplace.delivery.errors import NoSuchJob, OfferOver, OfferTaken, UnknownQuarter, WhichQuarter
 from marketplace.delivery.tables import delivery, delivery_event, delivery_offer, support_case
 from marketplace.people import service as people
 from marketplace.people.tables import driver
@@ -259,3 +260,51 @@ async def test_on_alone_means_where_they_were_last(market: Market) -> None:
         await service.set_presence(tx, driver_id=driver_id, on=False)
         found = await service.set_presence(tx, driver_id=driver_id, on=True)
     assert found and found.name == "Deido"
+
+
+async def test_coming_on_takes_its_locks_in_the_order_of_dispatch(market: Market) -> None:
+    """Deliveries by id, then the driver: whoever holds the first of them can go on to all the others."""
+    ids = sorted([await market.begin(await market.order()), await market.begin(await market.order(number=5190))])
+    await market.tick()  # nobody is on, so both wait for somebody
+    async with market.database.transaction() as tx:
+        await tx.run(update(delivery).where(delivery.c.id == ids[0]).values(number=delivery.c.number))  # last on disk
+    driver_id = await market.driver_id(DRIVERS[0])
+    async with market.database.transaction() as tx:
+        await transitions.lock(tx, ids[0])
+        coming = asyncio.create_task(market.come_on(DRIVERS[0]))
+        await asyncio.sleep(0.3)
+        await tx.one(select(delivery).where(delivery.c.id == ids[1]).with_for_update(nowait=True))
+        await tx.one(select(driver).where(driver.c.id == driver_id).with_for_update(nowait=True))
+    await coming
+    assert {row.due_at for row in await market.rows(select(delivery.c.due_at))} == {market.clock.now()}
+
+
+async def _arrive(tx: Tx, driver_id: UUID) -> None:
+    await service.arrive(tx, driver_id=driver_id, number=4821)
+
+
+async def _problem(tx: Tx, driver_id: UUID) -> None:
+    await service.problem(tx, driver_id=driver_id, number=4821, kind=2)
+
+
+@pytest.mark.parametrize("say", [_arrive, _problem])
+async def test_a_driver_who_speaks_while_the_job_is_taken_back_no_longer_has_it(
+    market: Market, say: Callable[[Tx, UUID], Awaitable[None]]
+) -> None:
+    slow = await market.come_on(DRIVERS[0])
+    delivery_id = await market.begin(await market.order())
+    await market.tick()
+    await claim(market, slow)
+
+    async def speak() -> None:
+        async with market.database.transaction() as tx:
+            await say(tx, slow)
+
+    async with market.database.transaction() as tx:
+        row = await transitions.lock(tx, delivery_id)
+        speaking = asyncio.create_task(speak())
+        await asyncio.sleep(0.3)
+        await take_back(tx, row, actor="dispatch")
+    with pytest.raises(NoSuchJob):
+        await speaking
+    assert await market.rows(select(support_case)) == []
