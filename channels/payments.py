@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from channels.bodies import BodyCutShort, BodyTooLong, read_body
 from core import logs
 from core.crypto import same
 from core.database import Database
@@ -35,8 +36,9 @@ async def campay_callback(
     if not settings.payments_secret or not same(secret, settings.payments_secret):
         raise NotFoundException()
     query = request.scope["query_string"]
-    body = await _body(request, settings.callback_body_bytes)
-    if body is None or len(query) > settings.callback_body_bytes:
+    try:
+        body = await read_body(request.receive, settings.callback_body_bytes - len(query))
+    except (BodyTooLong, BodyCutShort):
         log.warning("payments.callback", provider="campay", verdict="oversized")
         return Response(b"")
     callback = Callback(query=query.decode("ascii", "replace"), body=body, headers=dict(request.headers))
@@ -44,13 +46,3 @@ async def campay_callback(
         verdict = await doorbell.ring(tx, provider="campay", callback=callback)
     log.info("payments.callback", provider="campay", verdict=verdict)
     return Response(b"")
-
-
-async def _body(request: Request[Any, Any, Any], limit: int) -> bytes | None:
-    """The request's body, read no further than `limit` bytes; None when there is more."""
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > limit:
-            return None
-    return bytes(chunks)

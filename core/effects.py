@@ -53,9 +53,9 @@ async def once(
         return await recall(tx, key, request_hash=request_hash)
     try:
         result = msgspec.to_builtins(await make())
-    except GatewayError:
-        # A refusal that keeps its other writes must still leave the key free.
-        await tx.run(delete(effect).where(effect.c.key == key))
+    except GatewayError as refusal:
+        if refusal.keeps_writes:  # what it wrote is committed; the key must be free all the same
+            await tx.run(delete(effect).where(effect.c.key == key))
         raise
     await tx.run(update(effect).where(effect.c.key == key).values(result=result))
     return result

@@ -9,13 +9,15 @@ from typing import Any
 import structlog
 
 _PHONE = re.compile(r"(?<!\d)(\+?237[\s.-]?|00237)?([26]\d)[\s.-]?(\d[\s.-]?){5}(\d{2})(?!\d)")
+# A driver's complaint about a value quotes the value, which a person may have typed.
+_QUOTED = re.compile(r"(query argument \$\d+: ).*")
 _HIDDEN_KEYS = re.compile(r"pin|code$|password|secret|token|authorization|signature|api_?key|transcript|^text$|^input$")
 
 
 def mask(value: object) -> object:
     """`value` with phone numbers shortened; used on every field of every log line."""
     if isinstance(value, str):
-        return _PHONE.sub(r"\g<2>***\g<4>", value)
+        return _QUOTED.sub(r"\1***", _PHONE.sub(r"\g<2>***\g<4>", value))
     if isinstance(value, dict):
         return {k: "***" if _HIDDEN_KEYS.search(str(k).lower()) else mask(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -49,7 +49,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_code: str = "*237*1#"
     short_code: str = "8237"
     ussd_page_septets: Positive = 160  # planned; the network's own limit is 182 (contracts/gsm.md)
-    ussd_session_idle_seconds: Positive = 180
     ussd_resume_minutes: Positive = 30
     ussd_soft_deadline_seconds: float = 2.5
     ussd_hard_deadline_seconds: float = 4.0

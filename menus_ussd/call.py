@@ -145,7 +145,9 @@ class Call:
         question = self._numbered(Secret(id, **params))
         if self._recorded(question.id):
             return
-        if not self._typed or self._walking:
+        shown = self.session.shown
+        # Digits that were typed on another page are no attempt at this secret.
+        if not self._typed or self._walking or shown is None or shown.id != question.id:
             raise Pause(question)
         try:
             await verify(self._typed.popleft(), f"{self.session.id}:{self._position}")

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from core import logs
+from core import gsm, logs
 from core.crypto import same
 from core.database import Database, Tx
 from core.errors import GatewayError
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd.call import Call, End, Pause, Restart
 from menus_ussd.pages import closing, compose, with_notice
-from menus_ussd.questions import clean
+from menus_ussd.questions import MAX_INPUT, clean
 from menus_ussd.session import Page, Receipt, Session
 from menus_ussd.stores import Claim, SessionStore
 from menus_ussd.turns import Reply, Turn
@@ -60,9 +60,10 @@ class Engine:
         """The page for this turn. Whatever happens, the caller gets a page that says what to do."""
         language = DEFAULT_LANGUAGE
         try:
-            async with asyncio.timeout(self._settings.ussd_soft_deadline_seconds) as deadline:
-                async with self.store.claim(f"{turn.dialect}:{turn.session_id}") as claim:
-                    language = claim.session.language or language if claim.session else language
+            async with self.store.claim(f"{turn.dialect}:{turn.session_id}") as claim:
+                language = claim.session.language or language if claim.session else language
+                # The clock starts now: a repeated request has waited for the first one's answer, and gets it.
+                async with asyncio.timeout(self._settings.ussd_soft_deadline_seconds) as deadline:
                     return await self._claimed(turn, claim, deadline)
         except TimeoutError:
             return self._close(language, "ussd.slow")
@@ -76,8 +77,9 @@ class Engine:
         index = self._keys.blind_index(turn.phone)
         position = self.position(turn.session_id, turn.transcript)
         if session is None:
-            session, walking = await self._begin(turn, claim, index), True
-            typed = turn.transcript.split("*") if turn.transcript and not session.presets else []
+            dialled = _dialled(turn.transcript)
+            session, walking = await self._begin(turn, claim, index, dialled), True
+            typed = [] if session.presets else dialled
         else:
             if session.phone_index != index:
                 return self._close(session.language, "ussd.dial_again")
@@ -112,12 +114,11 @@ class Engine:
             return rest
         return rest[1:] if rest.startswith("*") else None
 
-    async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes) -> Session:
+    async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes, dialled: Sequence[str]) -> Session:
         """A new network session, carrying what an earlier one of the same phone left unfinished."""
         async with self.database.reading() as tx:
             caller = await self.conversation.recognise(tx, turn.phone)
-            parts = [part for part in turn.transcript.split("*") if part]
-            presets = await self.conversation.dial(tx, caller, parts) if parts else None
+            presets = await self.conversation.dial(tx, caller, dialled) if dialled else None
         before = await claim.prior(phone_index)
         return Session(
             id=f"{turn.dialect}:{turn.session_id}",
@@ -125,11 +126,11 @@ class Engine:
             person_id=str(caller.person_id),
             language=caller.language,
             run_id=self._run_id(turn),
-            started_at=self.database.clock.now().timestamp(),
-            skips_cart=bool(parts),
+            # A number from a wall goes where it says. Anything else may be a talk whose session we lost.
+            skips_cart=presets is not None,
             remembered=before is not None,
             presets=presets or {},
-            prior=before.unfinished(self.conversation.root_question) if before and not parts else None,
+            prior=before.unfinished(self.conversation.root_question) if before and not dialled else None,
         )
 
     def _run_id(self, turn: Turn) -> str:
@@ -161,9 +162,8 @@ class Engine:
             shown.visible -= 1
             return self._page(session, shown.pages[shown.visible])
         if typed == HOME or (typed == BACK and not session.step_back()):
-            session.journal.clear()
             session.presets.clear()
-            session.run_id = self._run_id(turn)
+            session.begin_anew(self._run_id(turn))
         return None
 
     async def _run(self, turn: Turn, session: Session, typed: Sequence[str], walking: bool, deadline: Timeout) -> Reply:
@@ -182,7 +182,10 @@ class Engine:
         except Pause as pause:
             return await self._show(session, pause)
         except Restart as restart:
-            session.restart(restart.unfinished)
+            if restart.unfinished:
+                session.go_on(restart.unfinished)
+            else:
+                session.begin_anew(self._keys.fingerprint("run", session.run_id))
             return await self._run(turn, session, [], walking, deadline)
         except GatewayError as problem:
             end = End(problem.text_key, problem.params)
@@ -225,6 +228,12 @@ class Engine:
             service_code=self._settings.service_code,
         )
         return Reply(text=text, expects_input=False, step=key)
+
+
+def _dialled(transcript: str) -> list[str]:
+    """What was dialled after the code, part by part, as `clean` takes it in."""
+    parts = (gsm.typed(part) for part in transcript.split("*"))
+    return [part for part in parts if 0 < len(part) <= MAX_INPUT]
 
 
 def _receipt_at(session: Session, position: tuple[int, str]) -> Receipt | None:

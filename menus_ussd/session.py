@@ -45,6 +45,7 @@ class Unfinished(Struct, array_like=True):
     run_id: str
     journal: list[Entry]
     skips_cart: bool
+    remembered: bool
 
 
 class Session(Struct, kw_only=True):
@@ -55,7 +56,6 @@ class Session(Struct, kw_only=True):
     person_id: str
     language: str | None
     run_id: str
-    started_at: float  # seconds since the epoch
     journal: list[Entry] = []
     shown: Shown | None = None
     receipts: list[Receipt] = []
@@ -80,23 +80,32 @@ class Session(Struct, kw_only=True):
                 return True
         return False
 
-    def restart(self, unfinished: Unfinished | None) -> None:
-        """Begin again with an empty journal, or go on with an unfinished one under its own run id."""
+    def begin_anew(self, run_id: str) -> None:
+        """An empty journal under a new run id, so that what is done again is done."""
         self.prior = None
-        self.journal = unfinished.journal if unfinished else []
-        if unfinished:
-            self.run_id, self.skips_cart = unfinished.run_id, unfinished.skips_cart
+        self.journal = []
+        self.run_id = run_id
+
+    def go_on(self, unfinished: Unfinished) -> None:
+        """The journal of a dropped session, under its own run id: what it had done is not done again."""
+        self.prior = None
+        self.journal = unfinished.journal
+        self.run_id = unfinished.run_id
+        self.skips_cart, self.remembered = unfinished.skips_cart, unfinished.remembered
 
     def unfinished(self, root: str) -> Unfinished | None:
-        """What a later session may take up: the journal up to its first secret.
+        """What a later session may take up: the answers up to the first secret, and the looks between them.
 
-        A passed PIN dies with its session. Nothing is left when the conversation ended, or stands at the question
-        `root` where a new one would begin anyway.
+        A passed PIN dies with its session, and what was looked up just before it is looked up again. Nothing is
+        left when the conversation ended, or stands at the question `root` where a new one would begin anyway.
         """
         if self.ended or self.shown is None or self.shown.id == root or not self.answers:
             return None
         first = next((i for i, entry in enumerate(self.journal) if entry.kind == "secret"), len(self.journal))
-        return Unfinished(self.run_id, self.journal[:first], self.skips_cart)
+        if first < len(self.journal):
+            while first and self.journal[first - 1].kind == "look":
+                first -= 1
+        return Unfinished(self.run_id, self.journal[:first], self.skips_cart, self.remembered)
 
 
 encode = msgspec.msgpack.Encoder().encode

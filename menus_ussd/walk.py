@@ -37,6 +37,7 @@ HOSTILE = (
     "z" * 161,
 )
 MENU_LINES = 5
+DIALS = ("1", "3", "3*4821", "45", "45*1*2", "77", "99999999999", "²³", "2*1*1", "98", "00", *HOSTILE)
 VISITS = 2  # by how many paths each phone leaves each question; hostile input is tried at the first of them
 
 
@@ -77,16 +78,17 @@ class Walker:
     async def walk(self, phones: Sequence[str]) -> Walked:
         """Everything that can be reached by dialling from `phones`, each with its own past."""
         for phone in phones:
-            await self._dial(phone)
+            for dialled in ("", *DIALS):
+                await self._dial(phone, dialled)
             while self._queue:
                 await self._try_all(self._queue.popleft())
         return self.walked
 
-    async def _dial(self, phone: str) -> None:
+    async def _dial(self, phone: str, dialled: str) -> None:
         self._number += 1
         session_id = f"dial-{self._number}"
-        reply = await self._engine.turn(Turn(dialect=DIALECT, session_id=session_id, phone=phone))
-        self._arrive(None, "dial", session_id, phone, reply)
+        turn = Turn(dialect=DIALECT, session_id=session_id, phone=phone, transcript=dialled)
+        self._arrive(None, dialled or "dial", session_id, phone, await self._engine.turn(turn))
 
     async def _try_all(self, fork: Fork) -> None:
         for typed in self._inputs(fork):

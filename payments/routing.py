@@ -1,5 +1,7 @@
 """Which provider tries next."""
 
+from core.phones import carrier_of
+from core.settings import Settings
 from payments.errors import UnsupportedCarrier
 from payments.providers import campay
 from payments.providers.protocol import Capabilities
@@ -14,3 +16,9 @@ def route(carrier: str | None) -> Capabilities:
         if carrier in provider.carriers:
             return provider
     raise UnsupportedCarrier()
+
+
+def has_rail(settings: Settings, phone: str) -> bool:
+    """Whether money can be asked of this number (E.164), as far as its prefix tells."""
+    carrier = carrier_of(phone, settings.carrier_prefixes)
+    return any(carrier in provider.carriers for provider in PROVIDERS)

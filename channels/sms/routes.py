@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from channels.bodies import BodyCutShort, BodyTooLong, read_body
 from channels.sms import africastalking, inbox
 from core.crypto import same
 from core.database import Database
@@ -68,13 +69,11 @@ def _admit(secret: str, database: Database) -> None:
 
 
 async def _body(request: Web, limit: int) -> bytes:
-    """The request's body. Raises InvalidInput past `limit` bytes."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise InvalidInput(field="body")
-    return body
+    """The request's body. Raises InvalidInput when it is too long or cut short."""
+    try:
+        return await read_body(request.receive, limit)
+    except (BodyTooLong, BodyCutShort):
+        raise InvalidInput(field="body") from None
 
 
 def _ignored(what: str, problem: GatewayError) -> str:

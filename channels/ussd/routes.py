@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from channels.bodies import BodyCutShort, BodyTooLong, read_body
 from channels.ussd import africastalking
 from channels.ussd.refusals import Refusal
 from core import logs
@@ -56,7 +57,7 @@ async def answer_turn(scope: HTTPScope, receive: Receive, send: Send) -> None:
     database, engine = _parts(scope)
     settings = database.settings
     try:
-        fields = africastalking.form(await _body(receive, settings.callback_body_bytes))
+        fields = await _form(receive, settings)
         reply = await engine.turn(africastalking.decode(fields, service_code=settings.service_code))
     except Refusal as refusal:
         log.warning("ussd_refused", dialect=africastalking.NAME, reason=refusal.text_key, field=refusal.field)
@@ -70,8 +71,7 @@ async def note_end(scope: HTTPScope, receive: Receive, send: Send) -> None:
     """The end of a session, told perhaps twice or never: lets a waiting payment prompt go out at once."""
     database, _ = _parts(scope)
     try:
-        fields = africastalking.form(await _body(receive, database.settings.callback_body_bytes))
-        ended = africastalking.ended_session(fields)
+        ended = africastalking.ended_session(await _form(receive, database.settings))
     except Refusal as refusal:
         log.warning("ussd_event_unreadable", dialect=africastalking.NAME, field=refusal.field)
     else:
@@ -85,18 +85,14 @@ def _parts(scope: HTTPScope) -> tuple[Database, Engine]:
     return state.database, state.ussd
 
 
-async def _body(receive: Receive, limit: int) -> bytes:
-    """The request's body. Raises Refusal past `limit` bytes."""
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.request":
-            body += message["body"]
-            if len(body) > limit:
-                raise Refusal("ussd.too_long", "body")
-            if message["more_body"]:
-                continue
-        return body
+async def _form(receive: Receive, settings: Settings) -> dict[str, str]:
+    """The callback's fields. Raises Refusal."""
+    try:
+        return africastalking.form(await read_body(receive, settings.callback_body_bytes))
+    except BodyTooLong:
+        raise Refusal("ussd.too_long", "body") from None
+    except BodyCutShort:
+        raise Refusal("ussd.unreadable", "body") from None
 
 
 async def _send(send: Send, status: int, text: str, step: str = "") -> None:

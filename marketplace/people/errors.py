@@ -16,6 +16,12 @@ class NoPin(Conflict):
     text_key = "error.no_pin"
 
 
+class PinExists(Conflict):
+    """The person has a PIN already: only who knows it may choose another."""
+
+    text_key = "error.pin_exists"
+
+
 class WrongPin(GatewayError):
     """A miss; `left` more and the PIN locks."""
 

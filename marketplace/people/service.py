@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 
 from core.database import Tx
 from core.errors import InvalidInput, NotFound
@@ -12,6 +12,7 @@ from core.ids import new_id
 from core.texts import LANGUAGES
 from marketplace.catalogue.tables import restaurant_phone
 from marketplace.people import pins
+from marketplace.people.errors import PinExists
 from marketplace.people.hashing import hash_pin
 from marketplace.people.tables import driver, person
 
@@ -88,12 +89,17 @@ async def choose_language(tx: Tx, *, person_id: UUID, language: str) -> None:
     await tx.run(update(person).where(person.c.id == person_id).values(language=language))
 
 
-async def set_pin(tx: Tx, *, person_id: UUID, pin: str) -> None:
-    """A first or a new PIN; who may change it was asked before. Forgets misses. Raises WeakPin."""
+async def set_pin(tx: Tx, *, person_id: UUID, pin: str, first: bool = False) -> None:
+    """A new PIN; who may change it was asked before. Forgets misses. Raises WeakPin.
+
+    As the `first` one it replaces none: raises PinExists.
+    """
     pins.refuse_weak(pin, this_year=tx.now.year)
     pin_hash = await hash_pin(tx.settings, tx.keys, pin)
     values = {"pin_hash": pin_hash, "pin_misses": 0, "pin_locked_until": None}
-    await tx.run(update(person).where(person.c.id == person_id).values(values))
+    free = person.c.pin_hash.is_(None) if first else true()
+    if not await tx.run(update(person).where(person.c.id == person_id, free).values(values)):
+        raise PinExists()
 
 
 async def roles(tx: Tx, *, person_id: UUID) -> Roles:

@@ -18,6 +18,8 @@ from menus_ussd.engine import Caller
 from menus_ussd.journeys.home import DIGITS
 from menus_ussd.journeys.order import option_of
 
+MOST_DIALLED = 20  # of one dish; more is a mistyped digit
+
 FUNCTIONS = {digit: name for name, digit in DIGITS.items()}
 
 
@@ -28,7 +30,7 @@ async def presets(tx: Tx, caller: Caller, parts: Sequence[str]) -> dict[str, Any
             return {"home": FUNCTIONS[digit]}
         case ["3", number]:
             return {"home": "track", **await _order(tx, caller, number)}
-        case [number, *rest] if len(number) >= 2 and number.isdigit() and len(rest) <= 2:
+        case [number, *rest] if len(number) >= 2 and _number(number) and len(rest) <= 2:
             return await _restaurant(tx, int(number), rest)
     return None
 
@@ -46,10 +48,15 @@ async def _restaurant(tx: Tx, number: int, rest: Sequence[str]) -> dict[str, Any
     except NotFound:
         return {"home": "order"}
     answers: dict[str, Any] = {"home": "order", "order.restaurant": option_of(restaurant).value}
-    if rest and rest[0].isdigit():
-        quantity = int(rest[1]) if len(rest) > 1 and rest[1].isdigit() and 1 <= int(rest[1]) <= 20 else 1
+    if rest and _number(rest[0]):
+        quantity = min(_number(rest[1]) or 1, MOST_DIALLED) if len(rest) > 1 else 1
         dishes = await catalogue.dishes(tx, restaurant_id=restaurant.id)
         chosen = [str(dish.id) for dish in dishes if dish.number == int(rest[0])]
         if chosen:
             answers["order.dishes"] = [[chosen[0], quantity]]
     return answers
+
+
+def _number(dialled: str) -> int | None:
+    """A number as keypads make them, of at most six digits; None for anything else."""
+    return int(dialled) if dialled.isascii() and dialled.isdigit() and len(dialled) <= 6 else None

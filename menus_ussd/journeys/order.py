@@ -9,7 +9,6 @@ from core.database import Tx
 from core.errors import GatewayError
 from core.gsm import fold, shorten
 from core.money import format_xaf
-from core.phones import carrier_of, parse_phone
 from core.remembered import remembered
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts
@@ -18,10 +17,10 @@ from marketplace.ordering.carts import Cart
 from marketplace.ordering.pricing import Line
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
+from menus_ussd.journeys.payer import payer
 from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.journeys.places import choose_place
 from menus_ussd.questions import Menu, Name, Option
-from payments.errors import UnsupportedCarrier
 
 
 class Chosen(Struct, frozen=True):
@@ -68,9 +67,10 @@ async def finish(call: Call, cart: Cart) -> End:
             cart_id=cart.cart_id,
             channel="ussd",
         )
-    payer = await _payer(call)
+    phone = await payer(call)
+    repriced = False
     while True:
-        choice = await _confirm(call, cart)
+        choice = await _confirm(call, cart, repriced=repriced)
         if choice == "add":
             more = await _dishes(call, cart.restaurant_id, cart.restaurant_name)
             cart = await _save_again(call, cart, merged(cart.lines, more))
@@ -78,15 +78,18 @@ async def finish(call: Call, cart: Cart) -> End:
         if choice == "wallet":
             await enter_pin(call)
         try:
-            return await _place(call, cart, choice, payer)
+            return await _place(call, cart, choice, phone)
         except GatewayError as refusal:
             if refusal.code != "price_changed":
                 raise
-            cart = await _save_again(call, cart, cart.lines)
+            cart, repriced = await _save_again(call, cart, cart.lines), True
 
 
-async def _confirm(call: Call, cart: Cart) -> str:
-    """Items, fee and total, and how to pay; the wallet is offered when it holds enough."""
+async def _confirm(call: Call, cart: Cart, *, repriced: bool) -> str:
+    """Items, fee and total, and how to pay; the wallet is offered when it holds enough.
+
+    After a price has changed the page says so: nobody agrees to another total unawares.
+    """
     quote = cart.quote
     assert quote is not None, "a cart with a place has a quote"
     balance = await call.look("order.balance", wallets.balance, person_id=call.person_id)
@@ -99,7 +102,7 @@ async def _confirm(call: Call, cart: Cart) -> str:
         return ", ".join(f"{line.quantity} {shorten(fold(line.name), limit)}" for line in quote.lines)
 
     choice: str = await call.confirm(
-        "order.confirm",
+        "order.repriced" if repriced else "order.confirm",
         options,
         items=items,
         place=Name(quote.place_label),
@@ -109,7 +112,7 @@ async def _confirm(call: Call, cart: Cart) -> str:
     return choice
 
 
-async def _place(call: Call, cart: Cart, pay_with: str, payer: str) -> End:
+async def _place(call: Call, cart: Cart, pay_with: str, payer_phone: str) -> End:
     assert cart.quote is not None
     placed = await call.once(
         "order.place",
@@ -119,7 +122,7 @@ async def _place(call: Call, cart: Cart, pay_with: str, payer: str) -> End:
         cart_version=cart.version,
         total_xaf=cart.quote.total_xaf,
         pay_with=pay_with,
-        payer_phone=payer,
+        payer_phone=payer_phone,
         channel="ussd",
         session_id=call.session_ref,
     )
@@ -146,27 +149,6 @@ async def _save_again(call: Call, cart: Cart, lines: Sequence[Line]) -> Cart:
 async def _dishes(call: Call, restaurant_id: UUID, restaurant_name: str) -> list[Line]:
     chosen = await call.basket("order.dishes", _menu, restaurant_id, restaurant=Name(restaurant_name))
     return [Line(UUID(dish_id), quantity) for dish_id, quantity in chosen]
-
-
-async def _payer(call: Call) -> str:
-    """The number that pays: the caller's own if its carrier has a rail, else one more page."""
-    if has_rail(call.phone):
-        return call.phone
-    sealed = await call.ask("order.payer", lambda typed: call.database.keys.encrypt(payable(typed)).hex())
-    return call.database.keys.decrypt(bytes.fromhex(sealed))
-
-
-def has_rail(phone: str) -> bool:
-    """Whether mobile money can be asked of this number."""
-    return carrier_of(phone) in ("mtn", "orange")
-
-
-def payable(typed: str) -> str:
-    """A number that can pay. Raises InvalidPhone or UnsupportedCarrier."""
-    phone = parse_phone(typed)
-    if not has_rail(phone):
-        raise UnsupportedCarrier()
-    return phone
 
 
 def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:

@@ -16,14 +16,15 @@ async def enter_pin(call: Call) -> None:
     if await _has_pin(call):
         await call.secret("pin.enter", _checked(call))
     else:
-        await call.secret("pin.choose", _kept(call))
+        await call.secret("pin.choose", _kept(call, first=True))
 
 
 async def change_pin(call: Call) -> None:
     """A new PIN, after the old one if there is one. The network shows it as it is typed, so it is asked once."""
-    if await _has_pin(call):
+    known = await _has_pin(call)
+    if known:
         await call.secret("pin.enter", _checked(call))
-    await call.secret("pin.choose", _kept(call))
+    await call.secret("pin.choose", _kept(call, first=not known))
 
 
 async def _has_pin(call: Call) -> bool:
@@ -41,9 +42,9 @@ def _checked(call: Call) -> Verify:
     return check
 
 
-def _kept(call: Call) -> Verify:
+def _kept(call: Call, *, first: bool) -> Verify:
     async def keep(digits: str, _attempt: str) -> None:
         async with call.database.transaction() as tx:
-            await people.set_pin(tx, person_id=call.person_id, pin=digits)
+            await people.set_pin(tx, person_id=call.person_id, pin=digits, first=first)
 
     return keep

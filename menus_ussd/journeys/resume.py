@@ -14,7 +14,7 @@ async def offer(call: Call, standing: Standing) -> End | None:
     """What is unfinished, first the talk itself, else a cart that outlived it; None when there is nothing."""
     if call.session.prior:
         unfinished = call.session.prior
-        if await call.choose("resume", _choices(call.language)) == "go_on":
+        if await call.confirm("resume", _choices(call.language)) == "go_on":
             raise Restart(unfinished)
         await _discard(call)
     if call.session.skips_cart or not standing.has_cart:
@@ -24,7 +24,7 @@ async def offer(call: Call, standing: Standing) -> End | None:
     # gives the same order.
     if cart is None or (cart.order_id and call.session.remembered):
         return None
-    if await call.choose("cart", _choices(call.language), restaurant=Name(cart.restaurant_name)) == "go_on":
+    if await call.confirm("cart", _choices(call.language), restaurant=Name(cart.restaurant_name)) == "go_on":
         return await order.finish(call, cart)
     await _discard(call)
     return None

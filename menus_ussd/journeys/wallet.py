@@ -8,7 +8,7 @@ from core.settings import Settings
 from marketplace.loyalty import service as loyalty
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
-from menus_ussd.journeys.order import has_rail, payable
+from menus_ussd.journeys.payer import payer
 from menus_ussd.questions import Option
 
 
@@ -23,17 +23,14 @@ async def wallet(call: Call) -> End:
 
 async def _top_up(call: Call) -> End:
     amount = await call.ask("wallet.amount", amount_between(call.database.settings))
-    payer = call.phone
-    if not has_rail(payer):
-        sealed = await call.ask("order.payer", lambda typed: call.database.keys.encrypt(payable(typed)).hex())
-        payer = call.database.keys.decrypt(bytes.fromhex(sealed))
+    phone = await payer(call)
     await call.confirm("wallet.confirm", [Option(call.say("ussd.option.yes"), True)], amount=format_xaf(amount))
     await call.once(
         "wallet.top_up",
         wallets.request_top_up,
         person_id=call.person_id,
         amount_xaf=amount,
-        phone=payer,
+        phone=phone,
         key=f"ussd:{call.session.run_id}:top_up",
         session_id=call.session_ref,
     )

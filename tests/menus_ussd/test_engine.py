@@ -216,3 +216,32 @@ async def test_code_that_changed_in_mid_session_asks_the_first_question_that_no_
     engine.conversation = engine.conversation._replace(root=renamed)
     assert (await handset.say("4821")).step == "more"
     assert not (await handset.say("2")).expects_input
+
+
+async def test_a_repeat_waits_for_a_slow_first_and_gets_its_answer(
+    handset: Handset, shop: ToyShop, engine: Engine, database: Database
+) -> None:
+    await handset.dial()
+    await handset.say("1", "1", "4821")
+    shop.slow_seconds = engine.database.settings.ussd_soft_deadline_seconds * 1.2
+    last = handset.transcript + "*1"
+    first, twin = await asyncio.gather(handset.send(last), handset.send(last))
+    assert first == twin and first.step == "ussd.wallet.sent"
+    assert await sales(database) == 1
+
+
+async def test_what_is_done_again_after_a_new_start_is_done(handset: Handset, database: Database) -> None:
+    """A journey that starts anew has a new run, or its second effect would be taken for the first."""
+    await handset.dial()
+    assert (await handset.say("4")).step == "home"
+    assert (await handset.say("4")).step == "home"
+    assert await sales(database) == 2
+
+
+@pytest.mark.parametrize("dialled", ["\x02phone:zz\x03", "1*\x02zz:zz\x03", "abc\x00", "9" * 400, "²³", "*" * 50, "😀"])
+async def test_whatever_is_dialled_gets_a_page(handset: Handset, database: Database, dialled: str) -> None:
+    from core.sealed import reveal
+
+    shown = await handset.dial(dialled)
+    assert shown.expects_input and "\x02" not in shown.text
+    assert reveal(database.keys, shown.text) == shown.text

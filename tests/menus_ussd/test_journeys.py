@@ -43,7 +43,7 @@ NO_RAIL = "+237620000202"
 SAMPLES = {
     "place.quarter": ("bon", "Bépanda", "xyz"),
     "place.found": ("ako", "zzz"),
-    "order.payer": ("670 00 00 01", "620000000"),
+    "payer": ("670 00 00 01", "620000000"),
     "wallet.amount": ("500", "500000", "2,5", "5000000"),
     "pin.enter": (PIN, "111111"),
     "pin.choose": (PIN, "1234"),
@@ -190,7 +190,7 @@ async def test_a_price_that_changed_asks_again(database: Database, clock: Manual
     async with database.transaction() as tx:
         await tx.run(text("UPDATE dish SET price_xaf = price_xaf + 100"))
     asked = await handset.say("1")
-    assert asked.step == "order.confirm#2" and await orders(database) == []
+    assert asked.step == "order.repriced" and asked.text.startswith("Prix modifié.") and await orders(database) == []
     assert not (await handset.say("1")).expects_input
     assert len(await orders(database)) == 1
 
@@ -256,3 +256,64 @@ async def test_no_session_record_holds_a_pin_a_code_or_a_number(
     for secret in (PIN.encode(), b"111111", digits[1].encode(), *phones):
         # Not inside of an id or a hash, where any digits may stand.
         assert not re.search(rb"(?<![\w-])" + secret + rb"(?![\w-])", kept)
+
+
+async def language_of(database: Database, phone: str) -> str | None:
+    async with database.reading() as tx:
+        return (await people.recognise(tx, phone=phone)).language
+
+
+async def test_a_language_can_be_changed_as_often_as_one_likes(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    handset = Handset(build_ussd(database), "s1", NEW)
+    await handset.dial()
+    await handset.say("1")
+    assert await language_of(database, NEW) == "fr"
+    assert "enjoy" in (await handset.say("8", "1", "2")).text
+    assert await language_of(database, NEW) == "en"
+    assert "appétit" in (await handset.say("8", "1", "1")).text
+    assert await language_of(database, NEW) == "fr"
+
+
+async def test_a_wallet_that_was_emptied_meanwhile_is_told_and_nothing_is_ordered(
+    database: Database, clock: ManualClock
+) -> None:
+    market = await open_market(database, clock)
+    await with_pasts(market)
+    before = await orders(database)
+    handset = Handset(build_ussd(database), "s1", RICH)
+    await handset.dial("45*1")
+    assert (await handset.say("1", "1", "2")).step == "pin.enter"
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone=RICH)
+        await post(tx, key="spent", kind="test", legs=[Leg(chart.wallet(person.id), chart.GOODWILL, 9_999_999)])
+    end = await handset.say(PIN)
+    assert end.step == "error.insufficient_funds" and not end.expects_input
+    assert await orders(database) == before
+
+
+async def test_a_talk_whose_session_was_lost_in_the_middle_finds_its_cart(
+    database: Database, clock: ManualClock
+) -> None:
+    await open_market(database, clock)
+    handset = Handset(build_ussd(database), "s1", NEW)
+    await handset.dial()
+    await handset.say("1", "2", "1", "2", "1")
+    handset.engine = build_ussd(database)  # the web process was restarted; the aggregator goes on with its session
+    page = await handset.say("1")
+    assert page.step == "cart"
+    assert (await handset.say("1")).step == "place.quarter"
+
+
+async def test_a_first_pin_replaces_none(database: Database, clock: ManualClock) -> None:
+    market = await open_market(database, clock)
+    await with_pasts(market)
+    handset = Handset(build_ussd(database), "s1", REGULAR)
+    await handset.dial("8")
+    assert (await handset.say("1", "2")).step == "pin.choose"
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone=REGULAR)
+        await people.set_pin(tx, person_id=person.id, pin=PIN)
+    refused = await handset.say("482159")
+    assert refused.step == "pin.choose" and "déjà" in refused.text
+    assert (await handset.say("0", "2")).step == "pin.enter"

@@ -1,5 +1,6 @@
 """A small conversation that shows every kind of question, for the engine's own tests."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,7 @@ class ToyShop:
         self.pins: dict[str, str] = {}
         self.sold_out = False
         self.broken_after_commit = False
+        self.slow_seconds = 0.0
 
     async def toys(self, tx: Tx) -> list[Option]:
         self.listed += 1
@@ -45,6 +47,7 @@ class ToyShop:
     async def buy(self, tx: Tx, *, toy: int, amount: int) -> dict[str, int]:
         if self.sold_out:
             raise SoldOut()
+        await asyncio.sleep(self.slow_seconds)
         await tx.run(text("INSERT INTO sale (toy) VALUES (:toy)"), {"toy": toy})
         return {"toy": toy, "amount": amount}
 
@@ -59,13 +62,20 @@ class ToyShop:
             if await call.choose("resume", [Option("go on", True), Option("anew", False)], of=bool):
                 raise Restart(unfinished)
             raise Restart
-        match await call.choose("home", [Option("buy", "buy"), Option("say", "say"), Option("code", "code")], of=str):
+        match await call.choose(
+            "home",
+            [Option("buy", "buy"), Option("say", "say"), Option("code", "code"), Option("again", "again")],
+            of=str,
+        ):
             case "buy":
                 return await self.shop(call)
             case "say":
                 words = await call.ask("place.landmark", lambda typed: typed)
                 await call.ask("wallet.amount", parse_xaf)
                 return End("ussd.place.found", {"words": words})
+            case "again":
+                await call.once("again", self.buy, toy=1, amount=1)
+                raise Restart
             case _:
                 await call.choose("track.code", [], of=str, **CODE)
                 raise AssertionError
