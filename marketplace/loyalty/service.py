@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 
 from core.database import Tx
 from ledger import chart
-from ledger.service import Leg, balance, post
+from ledger.service import Leg, balance
 from marketplace.loyalty.tables import points_earned
 
 # Tiers look back this far.
@@ -39,7 +39,7 @@ async def tier(tx: Tx, *, person_id: UUID) -> Tier:
 async def earn(tx: Tx, *, order_id: UUID, person_id: UUID, items_xaf: int) -> int:
     """Note what a delivered order earns: one point per full 100 XAF of items, times the tier, rounded down.
 
-    Posts nothing yet: `credit` does, among the transaction's last acts.
+    Posts nothing: `legs` are for the journal that ends the transaction.
     """
     percent = (await tier(tx, person_id=person_id)).percent
     earned = items_xaf // tx.settings.point_per_xaf * percent // 100
@@ -49,8 +49,6 @@ async def earn(tx: Tx, *, order_id: UUID, person_id: UUID, items_xaf: int) -> in
     return earned
 
 
-async def credit(tx: Tx, *, order_id: UUID, person_id: UUID, earned: int) -> None:
-    """Post the points that `earn` counted."""
-    if earned:
-        leg = Leg(chart.POINTS_ISSUED, chart.points(person_id), earned)
-        await post(tx, key=f"order:{order_id}:points", kind="points_earned", legs=[leg])
+def legs(*, person_id: UUID, earned: int) -> list[Leg]:
+    """The points that `earn` counted, as legs of the order's own journal."""
+    return [Leg(chart.POINTS_ISSUED, chart.points(person_id), earned)] if earned else []

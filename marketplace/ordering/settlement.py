@@ -1,7 +1,7 @@
 """The money of one order (spec/flows.md): into its escrow once, out of it once, to the franc.
 
 Every way out uses the same journal key, so the ledger itself refuses to settle an order twice or in two ways.
-Postings are the last act of a transaction: what a function writes beside them, it writes before.
+The journal is one, and the last act of its transaction: what a function writes beside it, it writes before.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ async def fund_from_wallet(tx: Tx, order: OrderRow) -> None:
     await post(tx, key=f"order:{order.id}:fund", kind="order_funded", legs=[leg], metadata=_about(order))
 
 
-async def release(tx: Tx, order: OrderRow) -> None:
-    """Everybody gets their part, as for a delivered order."""
+async def release(tx: Tx, order: OrderRow, *, beside: Sequence[Leg] = ()) -> None:
+    """Everybody gets their part, as for a delivered order; the legs `beside` belong to the same journal."""
     driver_id = await tx.value(select(delivery.c.driver_id).where(delivery.c.order_id == order.id))
     fee = (chart.driver_payable(driver_id), order.driver_pay_xaf)
     margin = (chart.DELIVERY_INCOME, order.delivery_xaf - order.driver_pay_xaf)
-    await _settle(tx, order, kind="order_released", shares=[*_food(order), fee, margin])
+    await _settle(tx, order, kind="order_released", shares=[*_food(order), fee, margin], beside=beside)
 
 
 async def refund(tx: Tx, order: OrderRow) -> None:
@@ -52,9 +52,7 @@ async def keep_food(tx: Tx, order: OrderRow) -> None:
 
 async def make_good(tx: Tx, order: OrderRow) -> None:
     """The platform's fault: everyone is paid, and the payer gets the total back at our expense."""
-    await release(tx, order)
-    leg = Leg(chart.GOODWILL, chart.wallet(order.payer_id), order.total_xaf)
-    await post(tx, key=f"order:{order.id}:goodwill", kind="goodwill", legs=[leg], metadata=_about(order))
+    await release(tx, order, beside=[Leg(chart.GOODWILL, chart.wallet(order.payer_id), order.total_xaf)])
 
 
 def _food(order: OrderRow) -> list[Share]:
@@ -66,11 +64,11 @@ def _food(order: OrderRow) -> list[Share]:
     ]
 
 
-async def _settle(tx: Tx, order: OrderRow, *, kind: str, shares: Sequence[Share]) -> None:
+async def _settle(tx: Tx, order: OrderRow, *, kind: str, shares: Sequence[Share], beside: Sequence[Leg] = ()) -> None:
     """Empty the escrow into `shares`."""
     assert sum(amount for _, amount in shares) == order.total_xaf, "the parts must sum to what was paid"
     legs = [Leg(chart.escrow(order.id), account, amount) for account, amount in shares if amount]
-    await post(tx, key=f"order:{order.id}:settle", kind=kind, legs=legs, metadata=_about(order))
+    await post(tx, key=f"order:{order.id}:settle", kind=kind, legs=[*legs, *beside], metadata=_about(order))
 
 
 def _about(order: OrderRow) -> dict[str, str]:
@@ -89,8 +87,7 @@ async def deliver(tx: Tx, *, order_id: UUID, how: str, actor: str = "system") ->
     await catalogue.count_delivered(tx, restaurant_id=order.restaurant_id)
     earned = await loyalty.earn(tx, order_id=order.id, person_id=order.person_id, items_xaf=order.items_xaf)
     await messages.delivered(tx, order, points=earned)
-    await release(tx, order)
-    await loyalty.credit(tx, order_id=order.id, person_id=order.person_id, earned=earned)
+    await release(tx, order, beside=loyalty.legs(person_id=order.person_id, earned=earned))
     return order
 
 

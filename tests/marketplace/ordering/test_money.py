@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from core.effects import KeyReused
 from core.settings import Settings
@@ -263,6 +263,15 @@ async def test_every_exit_empties_the_escrow(
     assert await share(town) == shares
     assert await town.balance(chart.escrow(order.id)) == 0
     await town.check()
+
+
+@pytest.mark.parametrize("leave", [Town.handed_over, _our_fault])
+async def test_an_exit_is_one_journal(town: Town, leave: Callable[[Town], Awaitable[Order]]) -> None:
+    """Shares, points and goodwill: a second posting call would take its locks out of order."""
+    order = await leave(town)
+    async with town.database.reading() as tx:
+        keys = await tx.all(text("SELECT key FROM journal WHERE key LIKE :of"), {"of": f"order:{order.id}:%"})
+    assert [row.key for row in keys] == [f"order:{order.id}:settle"]
 
 
 async def test_tax_is_kept_apart_and_leaves_the_escrow_too(taxed: None, town: Town) -> None:
