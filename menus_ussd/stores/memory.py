@@ -4,10 +4,22 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from time import monotonic
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from menus_ussd import session as codec
-from menus_ussd.session import Session
+from menus_ussd.session import Session, Shown
+
+
+class _Kept(NamedTuple):
+    """A session packed, but for what is on its screen: those pages are shared with the menu they were composed of."""
+
+    expires: float
+    packed: bytes
+    shown: Shown | None
 
 
 class MemorySessionStore:
@@ -15,7 +27,7 @@ class MemorySessionStore:
 
     def __init__(self, *, ttl_seconds: float) -> None:
         self._ttl_seconds = ttl_seconds
-        self._sessions: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # oldest first
+        self._sessions: OrderedDict[str, _Kept] = OrderedDict()  # oldest first
         self._newest: dict[bytes, str] = {}
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -33,14 +45,19 @@ class MemorySessionStore:
 
     def read(self, session_id: str) -> Session | None:
         kept = self._sessions.get(session_id)
-        return codec.decode(kept[1]) if kept and kept[0] > monotonic() else None
+        if kept is None or kept.expires <= monotonic():
+            return None
+        session = codec.decode(kept.packed)
+        session.shown = copy(kept.shown)
+        return session
 
     def newest(self, phone_index: bytes) -> Session | None:
         session_id = self._newest.get(phone_index)
         return self.read(session_id) if session_id else None
 
     def write(self, session: Session) -> None:
-        self._sessions[session.id] = (monotonic() + self._ttl_seconds, codec.encode(session))
+        packed = codec.encode(replace(session, shown=None))
+        self._sessions[session.id] = _Kept(monotonic() + self._ttl_seconds, packed, copy(session.shown))
         self._sessions.move_to_end(session.id)
         self._newest[session.phone_index] = session.id
         self._forget_expired()
@@ -48,11 +65,11 @@ class MemorySessionStore:
     def _forget_expired(self) -> None:
         now = monotonic()
         while self._sessions:
-            session_id, (expires, packed) = next(iter(self._sessions.items()))
-            if expires > now:
+            session_id, kept = next(iter(self._sessions.items()))
+            if kept.expires > now:
                 return
             del self._sessions[session_id]
-            phone_index = codec.decode(packed).phone_index
+            phone_index = codec.decode(kept.packed).phone_index
             if self._newest.get(phone_index) == session_id:
                 del self._newest[phone_index]
 
