@@ -32,6 +32,7 @@ class Attempt(msgspec.Struct, frozen=True):
     next_check_at: datetime | None
     reads: int
     in_transit: bool
+    settled_at: datetime | None
 
     def due(self, now: datetime) -> bool:
         """Whether it is time to send it, to end its lease, or to read it again."""
@@ -126,8 +127,12 @@ async def returned_by(tx: Tx, refund: Payment) -> Payment:
 
 
 async def move(tx: Tx, case: Case, to: State, **changes: Any) -> Case | None:
-    """Take one step of the table: the case as it then stands, or None when the attempt may not go there."""
-    return await note(tx, case, state=to, **changes) if to in STEPS[case.attempt.state] else None
+    """Take one step of the table: the case as it then stands, or None when the attempt may not go there.
+
+    An attempt whose money is booked goes nowhere.
+    """
+    may = case.attempt.settled_at is None and to in STEPS[case.attempt.state]
+    return await note(tx, case, state=to, **changes) if may else None
 
 
 async def note(tx: Tx, case: Case, **changes: Any) -> Case:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Row, Select, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.database import Tx
@@ -12,20 +12,19 @@ from core.jobs import enqueue
 from payments import attempts
 from payments.providers import campay
 from payments.providers.protocol import Callback, Ring, Unbelieved
-from payments.states import State
+from payments.states import LIVE
 from payments.tables import attempt, provider_event
 
 # How each provider's callbacks are read and proved to be its own.
 _HEARING = {campay.CAPABILITIES.name: campay.hear}
-
-_FINAL = (State.SUCCEEDED, State.REVIEW)
 
 
 async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
     """Store a callback and, when it names an attempt of ours, have that read now.
 
     The verdict: "rung", "final" (nothing left to learn), "unknown" (no attempt of ours), "replayed",
-    "forged" or "unreadable". Only "rung" has an effect, and that effect is a read.
+    "forged" or "unreadable". Only "rung" has an effect, and that effect is a read. The very same callback is
+    stored once, but rings each time: its provider repeats it because the first one may have been lost.
     """
     try:
         heard = _HEARING[provider](callback, tx.settings, tx.now)
@@ -34,18 +33,23 @@ async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
     row = await tx.first(_named(provider, heard).with_for_update())
     if row is None:
         return await _store(tx, provider, callback, "unknown", ref=heard.ref)
-    if row.state in _FINAL:
+    if row.settled_at is not None:
         return await _store(tx, provider, callback, "final", attempt_id=row.id, ref=heard.ref)
-    verdict = await _store(tx, provider, callback, "rung", attempt_id=row.id, ref=heard.ref)
-    if verdict == "rung":
-        await tx.run(update(attempt).where(attempt.c.id == row.id).values(next_check_at=tx.now))
-        await enqueue(tx, attempts.JOB, row.id)
-    return verdict
+    await _store(tx, provider, callback, "rung", attempt_id=row.id, ref=heard.ref)
+    await tx.run(update(attempt).where(attempt.c.id == row.id).values(next_check_at=tx.now, reads=_reads(row)))
+    await enqueue(tx, attempts.JOB, row.id)
+    return "rung"
+
+
+def _reads(row: Row[Any]) -> int:
+    """The reads to count from: a ring comes on top of a live attempt's schedule, and gives any other one anew."""
+    return max(0, row.reads - 1) if row.state in LIVE else 0
 
 
 def _named(provider: str, heard: Ring) -> Select[Any]:
     """The attempt that a callback names by the provider's reference, else by our id; not one that never went out."""
-    sent = select(attempt.c.id, attempt.c.state).where(attempt.c.provider == provider, attempt.c.sent_at.is_not(None))
+    columns = attempt.c.id, attempt.c.state, attempt.c.reads, attempt.c.settled_at
+    sent = select(*columns).where(attempt.c.provider == provider, attempt.c.sent_at.is_not(None))
     by_ref, by_id = attempt.c.provider_ref == (heard.ref or ""), attempt.c.id == _uuid(heard.our_id)
     return sent.where(or_(by_ref, by_id)).order_by(by_ref.desc().nulls_last()).limit(1)
 

@@ -29,6 +29,8 @@ from payments.tables import attempt, provider_event
 
 # Beyond the time budget of a request: the lease must outlive the process's own cleaning up.
 _LEASE_MARGIN_SECONDS = 10
+# An adapter keeps the budget itself, since only it knows whether the request had begun; this is for one that does not.
+_GRACE_SECONDS = 5
 # References that callbacks named for one attempt; more than a few can only be a game.
 _CANDIDATES = 5
 # Tries to write what was learned: asking the provider again would cost more than a second transaction.
@@ -88,9 +90,6 @@ class Engine:
             return await self._claim_unsent(tx, case)
         if tried.state is State.SENT:
             return await self._claim_sent(tx, case)
-        if tried.state in (State.DEAD, State.FAILED):  # a callback rang
-            await attempts.note(tx, case, next_check_at=None)
-            return self._look
         again = schedule.next_read(tried.reads + 1, tx.now)
         if tried.deadline is not None and tried.deadline > tx.now:
             again = min(again, tried.deadline)
@@ -156,7 +155,7 @@ class Engine:
         owed = case.payment
         request = Request(case.attempt.id, owed.kind, owed.amount_xaf, owed.phone, owed.carrier, owed.purpose)
         try:
-            async with asyncio.timeout(self._budget_seconds):
+            async with asyncio.timeout(self._budget_seconds + _GRACE_SECONDS):
                 answer = await self._providers[case.attempt.provider].send(request)
         except TimeoutError:
             answer = Answer(Proof.UNKNOWN, "BUDGET")

@@ -3,6 +3,9 @@
 Each runs inside the transaction that makes the outcome true, with the payment's row locked, and at most once
 per outcome. The journal of the outcome is posted AFTER the handler returns, as the transaction's last act:
 a handler locks its business rows first and must not expect the new balance yet.
+
+A handler may refuse with a GatewayError that is not `retryable`; only its own writes are undone. What `paid`
+refuses goes back to the phone by itself; a refusal of any other is logged and the outcome stands.
 """
 
 from collections.abc import Awaitable, Callable

@@ -131,7 +131,8 @@ async def retry(tx: Tx, *, payment_id: UUID, session_id: str | None = None) -> P
     """The customer asks for another prompt, knowing that an older one may still be live.
 
     Their consent releases a quarantined attempt; if both are approved, the second goes back by itself. Only an
-    EXPIRED or FAILED collection may be tried again. Raises NotRetryable, PaymentBusy, NotFound.
+    EXPIRED or FAILED collection may be tried again. What it pays for must be payable again before this commits:
+    money that the `paid` handler refuses goes back. Raises NotRetryable, PaymentBusy, NotFound.
     """
     owed = await _lock(tx, payment_id)
     if owed.kind is not Kind.COLLECT or owed.state not in (PaymentState.EXPIRED, PaymentState.FAILED):

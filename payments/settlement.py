@@ -10,13 +10,14 @@ from math import ceil
 from sqlalchemy import func, select
 
 from core.database import Tx
+from core.errors import GatewayError
 from core.logs import logger
 from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS
 from payments import attempts, journals, service
 from payments.attempts import Case
 from payments.errors import AmountOutOfLimits, UnsupportedCarrier
 from payments.journals import Movement
-from payments.outcomes import Outcomes, Payment
+from payments.outcomes import Handler, Outcomes, Payment
 from payments.providers.protocol import Answer, Proof, Provider, Record, Word
 from payments.routing import route
 from payments.schedule import exhausted, next_read, next_try
@@ -65,6 +66,7 @@ class Settlement:
             await self._succeeded(tx, case, record, provider)
         elif record.word is Word.FAILED:
             await self.failed(tx, case, State.FAILED, record.failure or Failure.UNSTATED, "READ FAILED")
+            await _rest(tx, case)
         else:
             pending = await attempts.move(tx, case, State.PENDING, evidence="READ PENDING")
             await self.undecided(tx, pending or case)
@@ -75,9 +77,12 @@ class Settlement:
         if tried.state in (State.PENDING, State.UNKNOWN) and tried.deadline and tx.now >= tried.deadline:
             await attempts.move(tx, case, State.QUARANTINED)
             await self._close_undecided(tx, case, PaymentState.EXPIRED)
-        elif tried.state in LIVE and exhausted(tried.reads):
-            await attempts.move(tx, case, State.REVIEW, evidence="SILENT", next_check_at=None)
-            await self._close_undecided(tx, case, PaymentState.REVIEW)
+        elif exhausted(tried.reads) and tried.state is State.REVIEW:
+            await attempts.note(tx, case, next_check_at=None)
+        elif exhausted(tried.reads):
+            silent = await attempts.move(tx, case, State.REVIEW, evidence="SILENT", next_check_at=None)
+            if silent and tried.state in LIVE:
+                await self._close_undecided(tx, case, PaymentState.REVIEW)
 
     async def failed(self, tx: Tx, case: Case, to: State, failure: Failure, evidence: str) -> None:
         """The attempt certainly moved no money: try once more where that is safe, else tell the house."""
@@ -97,12 +102,12 @@ class Settlement:
         """The payment came to nothing; a payout's money goes back to where it was taken from."""
         owed = await attempts.close(tx, case.payment, PaymentState.FAILED, failure)
         if owed.kind is Kind.COLLECT:
-            await self._outcomes.failed(tx, owed)
+            await self._tell(tx, self._outcomes.failed, owed)
             return
         if owed.purpose == SURPLUS:
-            await self._outcomes.surplus(tx, await attempts.returned_by(tx, owed))
+            await self._tell(tx, self._outcomes.surplus, await attempts.returned_by(tx, owed))
         else:
-            await self._outcomes.payout_done(tx, owed)
+            await self._tell(tx, self._outcomes.payout_done, owed)
         await journals.put_back(tx, case)
 
     async def _close_undecided(self, tx: Tx, case: Case, to: PaymentState) -> None:
@@ -111,14 +116,15 @@ class Settlement:
             return
         owed = await attempts.close(tx, case.payment, to)
         if owed.kind is Kind.COLLECT:
-            await self._outcomes.expired(tx, owed)
+            await self._tell(tx, self._outcomes.expired, owed)
 
     async def _succeeded(self, tx: Tx, case: Case, record: Record, provider: Provider) -> None:
         """Money moved. What does not fit goes to suspense and to a person; nothing is released for it."""
         moved = _movement(case, record, provider)
         if moved is None:
+            await self._unmeasured(tx, case)
             return
-        is_open = case.payment.state is PaymentState.OPEN
+        is_open = _waits(case)
         fits = _fits(case.payment, record) and (is_open or case.payment.kind is Kind.COLLECT)
         settled = await attempts.move(
             tx,
@@ -142,14 +148,24 @@ class Settlement:
         else:
             await self._send_back(tx, settled, moved)
 
+    async def _unmeasured(self, tx: Tx, case: Case) -> None:
+        """Money moved, but nobody says how much: nothing to book. A person is asked, and the reads go on."""
+        left = await attempts.move(tx, case, State.REVIEW, evidence="NO_AMOUNT")
+        if left is not None:
+            await self._close_undecided(tx, left, PaymentState.REVIEW)
+            await self.undecided(tx, left)
+
     async def _collected(self, tx: Tx, case: Case, moved: Movement) -> None:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
-        await self._outcomes.paid(tx, owed)
-        await journals.money_in(tx, case, moved, kind="collection", credit=case.account)
+        if await self._tell(tx, self._outcomes.paid, owed):
+            await journals.money_in(tx, case, moved, kind="collection", credit=case.account)
+        else:
+            await attempts.close(tx, owed, PaymentState.CANCELLED)
+            await self._send_back(tx, case, moved)
 
     async def _paid_out(self, tx: Tx, case: Case, moved: Movement) -> None:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
-        await self._outcomes.payout_done(tx, owed)
+        await self._tell(tx, self._outcomes.payout_done, owed)
         await journals.money_out(tx, case, moved, kind=owed.kind, debit=journals.resting(case))
 
     async def _send_back(self, tx: Tx, case: Case, moved: Movement) -> None:
@@ -166,7 +182,7 @@ class Settlement:
                 key=f"surplus:{case.attempt.id}",
             )
         except (UnsupportedCarrier, AmountOutOfLimits):
-            await self._outcomes.surplus(tx, case.payment)
+            await self._tell(tx, self._outcomes.surplus, case.payment)
 
     async def _mismatched(self, tx: Tx, case: Case, moved: Movement) -> None:
         """Another amount, currency or phone, or a payout whose money was already put back."""
@@ -178,6 +194,32 @@ class Settlement:
             await journals.money_in(tx, case, moved, kind="collection_mismatch", credit=SUSPENSE_MISMATCH)
         else:
             await journals.money_out(tx, case, moved, kind=f"{case.payment.kind}_mismatch", debit=SUSPENSE_MISMATCH)
+
+    async def _tell(self, tx: Tx, handler: Handler, owed: Payment) -> bool:
+        """Tell the house an outcome; False when it refuses. That undoes only what the handler did: facts stand."""
+        try:
+            async with tx.attempt():
+                await handler(tx, owed)
+        except GatewayError as refusal:
+            if refusal.retryable:
+                raise
+            log.error("payments.unwanted", payment=str(owed.id), state=owed.state, refusal=refusal.code)
+            return False
+        return True
+
+
+async def _rest(tx: Tx, case: Case) -> None:
+    """A callback rang for what had ended, and the provider stands by it: no more reads, unless it rang again."""
+    tried = case.attempt
+    if tried.state not in LIVE and tried.next_check_at and tried.next_check_at > tx.now:
+        await attempts.note(tx, case, next_check_at=None)
+
+
+def _waits(case: Case) -> bool:
+    """Whether the payment still waits for this attempt; a payout left to a person does, its money is set aside."""
+    in_review = PaymentState.REVIEW, State.REVIEW
+    left = case.payment.kind is not Kind.COLLECT and (case.payment.state, case.attempt.state) == in_review
+    return left or case.payment.state is PaymentState.OPEN
 
 
 async def _accepted(tx: Tx, case: Case, answer: Answer) -> None:

@@ -36,7 +36,7 @@ class State(StrEnum):
     QUARANTINED = "QUARANTINED"  # a collection past its deadline, still read
     DEAD = "DEAD"  # certainly without effect
     FAILED = "FAILED"
-    REVIEW = "REVIEW"
+    REVIEW = "REVIEW"  # a person decides: money that does not fit (then booked, and final), or silence
     SUCCEEDED = "SUCCEEDED"
 
 
@@ -51,7 +51,8 @@ STEPS: dict[State, frozenset[State]] = {
     # Late successes: a provider may contradict itself, and the money is then here.
     State.DEAD: frozenset({State.REVIEW, State.SUCCEEDED}),
     State.FAILED: frozenset({State.REVIEW, State.SUCCEEDED}),
-    State.REVIEW: frozenset(),
+    # Left to a person before any money was booked: a callback, or a read that goes on, may still bring it.
+    State.REVIEW: frozenset({State.REVIEW, State.SUCCEEDED}),
     State.SUCCEEDED: frozenset(),
 }
 

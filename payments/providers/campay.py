@@ -5,10 +5,10 @@ UNKNOWN until a callback or the history names the reference. Its callbacks prove
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -60,6 +60,8 @@ _REFERENCE = re.compile(r"[0-9A-Za-z-]{1,64}")
 _NO_AMOUNT = 10**12
 _SKEW = timedelta(seconds=60)
 _TOKEN_MARGIN_SECONDS = 60
+
+Result = TypeVar("Result")
 
 
 class Campay:
@@ -144,11 +146,17 @@ class Campay:
     # -- the token
 
     async def _call(self, method: str, path: str, **options: Any) -> http.Answer:
-        """One call with a token, made once more with a new one on a 401. Raises NotSent, NoAnswer."""
+        """One call with a token, made once more with a new one on a 401. Raises NotSent, NoAnswer.
+
+        All of it has one time budget. Where that ends while the token is waited for, nothing was sent.
+        """
+        budget_seconds = self._settings.provider_connect_seconds + self._settings.provider_read_seconds
+        ends = asyncio.get_running_loop().time() + budget_seconds
         for _ in range(2):
-            token = await self._current_token()
+            token = await _by(ends, self._current_token(), late=NotSent("TOKEN"))
             headers = {"Authorization": f"Token {token}"}
-            answer = await self._http.request(method, path, headers=headers, **options)
+            asked = self._http.request(method, path, headers=headers, **options)
+            answer = await _by(ends, asked, late=NoAnswer("BUDGET"))
             if answer.status != 401:
                 return answer
             self._drop(token)
@@ -178,6 +186,15 @@ class Campay:
             raise NotSent("TOKEN")
         self._token = token
         self._token_ends = time.monotonic() + max(0, int(lasts or 0) - _TOKEN_MARGIN_SECONDS)
+
+
+async def _by(ends: float, call: Awaitable[Result], *, late: Exception) -> Result:
+    """What `call` returns before `ends` by the loop's clock. Raises `late` afterwards."""
+    try:
+        async with asyncio.timeout_at(ends):
+            return await call
+    except TimeoutError:
+        raise late from None
 
 
 def classify(answer: http.Answer) -> Answer:

@@ -101,7 +101,10 @@ class Provider(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def send(self, request: Request) -> Answer:
-        """Ask once for the movement. Called at most once per attempt."""
+        """Ask once for the movement. Called at most once per attempt.
+
+        Answers within the time budget of the settings: NOT_SENT when that ends before the request begins.
+        """
         ...
 
     async def read(self, ref: str) -> Record | None:

@@ -8,6 +8,7 @@ from sqlalchemy import Row, select
 
 from core.clock import ManualClock
 from core.database import Database, Tx
+from core.errors import Conflict
 from ledger.audit import audit
 from ledger.chart import GOODWILL, SUSPENSE_SURPLUS, Account, escrow, restaurant_payable, wallet
 from ledger.service import Leg, balance, post
@@ -32,6 +33,7 @@ class House:
         self.clock = clock
         self.campay = campay
         self.told: list[tuple[str, Payment]] = []
+        self.refuses: set[str] = set()  # the handlers that want nothing of it
         self.engine = self.another_engine()
 
     def another_engine(self, kind: type[Campay] = Campay) -> Engine:
@@ -42,6 +44,8 @@ class House:
 
     def _handler(self, name: str) -> Any:
         async def handle(tx: Tx, told: Payment) -> None:
+            if name in self.refuses:
+                raise Conflict()
             self.told.append((name, told))
             if name == "surplus":
                 legs = [Leg(SUSPENSE_SURPLUS, wallet(SAVER), told.amount_xaf)]

@@ -12,16 +12,17 @@ import jwt
 import pytest
 from litestar import Litestar
 from litestar.di import Provide
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from channels.payments import campay_callback
 from core.database import Database
 from core.settings import Settings
+from ledger.chart import in_transit
 from payments.doorbell import ring
 from payments.providers.campay import Campay
-from payments.providers.protocol import Answer, Callback, Request
-from payments.tables import provider_event
+from payments.providers.protocol import Answer, Callback, Record, Request
+from payments.tables import attempt, provider_event
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost
 
@@ -165,16 +166,141 @@ async def test_a_late_success_after_failed_is_learned_by_callback_and_goes_back(
     assert await house.balance("clearing:payout") == 3800
 
 
-async def test_a_replay_is_recognised_and_causes_no_read(
+@pytest.mark.parametrize("again", ["poller", "replay"])
+@pytest.mark.parametrize("ends", ["FAILED", "DEAD"])
+async def test_a_late_success_survives_a_read_without_an_answer(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, ends: str, again: str
+) -> None:
+    await prompted(house)
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    async with house.database.transaction() as tx:
+        await tx.run(update(attempt).values(state=ends))
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key)
+    await web.get(DOOR, params=fields)
+    campay.before["/transaction/"].append(lost)
+    await house.sweep()
+    assert await house.states() == [ends]
+    if again == "replay":
+        await web.get(DOOR, params=fields)
+    await house.sweep(seconds=0 if again == "replay" else 20)
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
+    assert await verdicts(house) == ["rung"]
+
+
+async def test_a_worker_that_dies_over_a_late_success_is_followed_by_another(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    campay.before["/transaction/"].append(_die)
+    with pytest.raises(_Killed):
+        await house.engine.advance((await house.attempts())[0].id)
+    await house.sweep(minutes=1)
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
+
+
+async def test_what_failed_and_is_read_as_failed_is_not_looked_at_again(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    await web.get(DOOR, params=campay.callback(campay.decide("FAILED"), key=key))
+    await house.sweep()
+    await web.get(DOOR, params=campay.callback(campay.only(), key=key))
+    await house.sweep()
+    assert (await house.attempts())[0].next_check_at is None
+    assert house.outcomes == ["failed"]
+
+
+async def test_a_ring_during_the_read_of_what_failed_is_not_forgotten(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    class Overtaken(Campay):
+        async def read(self, ref: str) -> Record | None:
+            shown = await super().read(ref)
+            if campay.only()["status"] == "FAILED":
+                await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+            return shown
+
+    await prompted(house)
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    await web.get(DOOR, params=campay.callback(campay.only(), key=key))
+    house.engine = house.another_engine(Overtaken)
+    await house.sweep()
+    assert await house.states() == ["FAILED"]
+    await house.sweep()
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
+
+
+async def test_a_failed_attempt_that_nobody_can_read_is_left_to_a_person(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    campay.before["/transaction/"].extend([lost] * 99)
+    for _ in range(40):
+        await house.sweep(days=1.2)
+    (tried,) = await house.attempts()
+    assert (tried.state, tried.evidence, tried.next_check_at) == ("REVIEW", "SILENT", None)
+    assert house.outcomes == ["failed"]
+
+
+@pytest.mark.parametrize("status", ["SUCCESSFUL", "FAILED"])
+async def test_a_silent_attempt_in_review_still_hears_its_callback(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, status: str
+) -> None:
+    await prompted(house)
+    for _ in range(60):
+        await house.sweep(days=1.2)
+    assert await house.states() == ["REVIEW"]
+    await web.get(DOOR, params=campay.callback(campay.decide(status), key=key))
+    await house.sweep()
+    states = {"SUCCESSFUL": ["PREPARED", "SUCCEEDED"], "FAILED": ["REVIEW"]}
+    assert sorted(await house.states()) == states[status]
+    assert house.outcomes == ["expired"]
+
+
+async def test_a_silent_payout_in_review_still_hears_its_callback(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await house.pay_out()
+    campay.after["/withdraw/"].append(lost)
+    for _ in range(40):
+        await house.sweep(days=1.2)
+    assert await house.states() == ["REVIEW"]
+    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    await house.sweep()
+    assert (await house.states(), house.outcomes) == (["SUCCEEDED"], ["payout_done"])
+    assert await house.balance(in_transit("campay")) == 0
+    assert await house.findings() == []
+
+
+async def test_what_a_mismatch_has_booked_is_final(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+) -> None:
+    await prompted(house)
+    campay.decide("SUCCESSFUL", amount="3700.00")
+    await house.sweep(seconds=6)
+    await web.get(DOOR, params=campay.callback(campay.only(), key=key))
+    assert await verdicts(house) == ["final"]
+
+
+async def test_a_replay_rings_again_until_all_is_settled(
     house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
 ) -> None:
     await prompted(house)
     fields = campay.callback(campay.only(), key=key)
-    for _ in range(5):
+    for _ in range(40):  # more than there are reads in a week
         assert (await web.get(DOOR, params=fields)).status_code == 200
         await house.sweep()
-    assert campay.count("/transaction/") == 1
+    assert campay.count("/transaction/") == 40
     assert await verdicts(house) == ["rung"]
+    assert await house.states() == ["PENDING"]  # rings do not use up the reads of the schedule
 
     campay.decide("SUCCESSFUL")
     await house.sweep(seconds=20)

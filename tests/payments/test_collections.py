@@ -3,10 +3,12 @@
 import asyncio
 
 import httpx
+import msgspec
 import pytest
 from sqlalchemy import update
 
-from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, wallet
+from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, restaurant_payable, wallet
+from payments.providers.campay import Campay
 from payments.states import Failure, PaymentState
 from payments.tables import attempt
 from tests.payments.house import MTN_FLOAT, PAYER, SAVER, House
@@ -411,6 +413,90 @@ async def test_what_does_not_fit_goes_to_suspense_and_to_a_person(
     assert await house.balance(SUSPENSE_MISMATCH) == received_xaf
     assert await house.balance(escrow(owed.reference)) == 0
     assert await house.findings() == []
+
+
+@pytest.mark.parametrize("amount", ["None", "", None, "NaN", "-5"])
+async def test_a_success_without_an_amount_goes_to_a_person_and_is_read_on(
+    house: House, campay: FakeCampay, amount: str | None
+) -> None:
+    owed = await house.collect()
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount=amount)
+    await house.sweep(seconds=6)
+    (tried,) = await house.attempts()
+    assert (tried.state, tried.evidence) == ("REVIEW", "NO_AMOUNT")
+    assert [(name, told.state) for name, told in house.told] == [("expired", PaymentState.REVIEW)]
+    assert await house.balance(MTN_FLOAT) == 0
+
+    campay.only()["amount"] = "3800.00"
+    await house.sweep(minutes=2)
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]  # nobody waits for it: it goes back
+    assert await house.balance(escrow(owed.reference)) == 0
+    assert await house.findings() == []
+
+
+async def test_an_amount_that_is_never_told_is_asked_for_a_week(house: House, campay: FakeCampay) -> None:
+    await house.collect()
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount="None")
+    for _ in range(40):
+        await house.sweep(days=1.2)
+    (tried,) = await house.attempts()
+    assert (tried.state, tried.evidence, tried.next_check_at) == ("REVIEW", "NO_AMOUNT", None)
+    assert house.outcomes == ["expired"]
+
+
+async def test_money_that_the_house_refuses_goes_back_by_itself(house: House, campay: FakeCampay) -> None:
+    owed = await house.collect()
+    await house.sweep()
+    house.refuses = {"paid"}
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
+    assert (await house.payments())[0].state == PaymentState.CANCELLED
+    await house.sweep()
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    assert house.outcomes == ["payout_done"]
+    assert await house.balance(SUSPENSE_SURPLUS) == await house.balance(escrow(owed.reference)) == 0
+    assert await house.balance(MTN_FLOAT) == 3705 - 3800 - 38
+    assert await house.findings() == []
+
+
+async def test_a_house_that_does_not_want_to_know_undoes_no_fact(house: House, campay: FakeCampay) -> None:
+    house.refuses = {"expired", "failed", "surplus", "payout_done"}
+    await house.collect()
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount="3700.00")
+    await house.sweep(seconds=6)
+    assert await house.balance(SUSPENSE_MISMATCH) == 3700
+
+    await house.collect(key="order:2", amount_xaf=2000)
+    await house.sweep()
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    owed = await house.pay_out()
+    await house.sweep()
+    campay.decide("FAILED")
+    await house.sweep(seconds=6)
+    assert sorted(await house.states()) == ["FAILED", "FAILED", "REVIEW"]
+    assert await house.balance(restaurant_payable(owed.reference)) == 2550
+    assert await house.findings() == []
+
+
+async def test_a_slow_token_means_that_nothing_was_sent(house: House, campay: FakeCampay) -> None:
+    class Waiting(Campay):
+        async def _refresh(self) -> None:
+            await asyncio.sleep(60)
+
+    house.database.settings = msgspec.structs.replace(
+        house.database.settings, provider_connect_seconds=0.1, provider_read_seconds=0.1
+    )
+    await house.collect()
+    house.engine = house.another_engine(Waiting)
+    await house.sweep()
+    assert sorted(await house.states()) == ["DEAD", "PREPARED"]
+    assert campay.count("/collect/") == 0
 
 
 async def test_a_payer_who_never_answers_is_read_for_a_week_and_then_left_to_a_person(
