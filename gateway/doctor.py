@@ -1,11 +1,17 @@
-"""`gateway doctor`: whether the books, the orders, the payments and the provider's balance agree."""
+"""`gateway doctor`: whether the books, the orders, the payments and the provider's balance agree.
+
+An attempt that waits for a person is a finding too: nothing else will ever end it.
+"""
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from sqlalchemy import text
 
 from core.database import Database, Tx
+from gateway.health import OK, neighbour
+from gateway.heartbeat import workers
 from ledger.audit import audit
 from ledger.chart import provider_float
 from ledger.service import balance
@@ -27,6 +33,8 @@ SELECT code, balance FROM account WHERE code LIKE 'escrow:%' AND balance <> 0
 AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_order.id)
 """)
 _FORGOTTEN = text("SELECT id, state FROM attempt WHERE state = ANY(:live) AND next_check_at IS NULL")
+_LEFT = text("SELECT id, evidence, kind, amount_xaf FROM attempt WHERE state = 'REVIEW' ORDER BY created_at, id")
+_FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
 
 async def examine(database: Database, *, patience_seconds: float = 5.0) -> list[str]:
@@ -55,11 +63,18 @@ async def _escrow(tx: Tx) -> list[str]:
 
 async def _attempts(tx: Tx) -> list[str]:
     rows = await tx.all(_FORGOTTEN, {"live": [str(state) for state in LIVE]})
-    return [f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows]
+    left = await tx.all(_LEFT)
+    return [
+        *(f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows),
+        *(
+            f"attempt {row.id} ({row.kind} of {row.amount_xaf}) is REVIEW ({row.evidence}): it waits for a person"
+            for row in left
+        ),
+    ]
 
 
 async def _float(database: Database, patience_seconds: float) -> list[str]:
-    """The simulated provider's balances against our float accounts; none where it does not run."""
+    """The simulated provider's balances against our float accounts."""
     provider = Campay(database.settings)
     try:
         findings = await _float_now(database, provider)
@@ -73,11 +88,30 @@ async def _float(database: Database, patience_seconds: float) -> list[str]:
 
 
 async def _float_now(database: Database, provider: Campay) -> list[str]:
-    theirs = await provider.floats() or {}
-    async with database.reading() as tx:
-        ours = {carrier: await balance(tx, provider_float(CAPABILITIES.name, carrier)) for carrier in theirs}
+    name = CAPABILITIES.name
+    theirs = await provider.floats()
+    if theirs is None:
+        silent = f"the simulated {name} tells no balances: our float accounts could not be checked"
+        return [silent] if await _runs(database) else []
+    ours = await _floats(database, theirs)
     return [
-        f"the simulated {CAPABILITIES.name} holds {held} for {carrier}, our float account says {ours[carrier]}"
-        for carrier, held in theirs.items()
-        if held != ours[carrier]
+        f"the simulated {name} holds {theirs.get(carrier, 0)} for {carrier}, our float account says {held}"
+        for carrier, held in ours.items()
+        if held != theirs.get(carrier, 0)
     ]
+
+
+async def _floats(database: Database, listed: Iterable[str]) -> dict[str, int]:
+    """Our float per carrier: of those the provider lists, and of every other that we have an account for."""
+    stem = provider_float(CAPABILITIES.name, "").code
+    async with database.reading() as tx:
+        kept = {row.code.removeprefix(stem) for row in await tx.all(_FLOATS, {"stem": stem})}
+        return {carrier: await balance(tx, stem + carrier) for carrier in sorted(kept.union(listed))}
+
+
+async def _runs(database: Database) -> bool:
+    """Whether anything of the demo runs: between two demos nobody can be asked, and no money moves."""
+    async with database.reading() as tx:
+        if await workers(tx):
+            return True
+    return await neighbour(database.settings.simulator_url) == OK

@@ -38,7 +38,7 @@ async def details(database: NamedDependency[Database], settings: NamedDependency
         store["worker"] = await _worker(database)
     neighbours = {"redis": settings.redis_url, "simulator": settings.simulator_url if settings.has_simulator else ""}
     configured = {name: url for name, url in neighbours.items() if url}
-    probes = await asyncio.gather(*map(_neighbour, configured.values()))
+    probes = await asyncio.gather(*map(neighbour, configured.values()))
     return _answer(store | dict(zip(configured, probes, strict=True)))
 
 
@@ -66,7 +66,7 @@ async def _worker(database: Database) -> str:
         return OK if await workers(tx) else MISSING
 
 
-async def _neighbour(url: str) -> str:
+async def neighbour(url: str) -> str:
     """Whether anybody listens at `url`."""
     address = urlsplit(url)
     try:

@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 from core.database import Database, Tx
 from core.settings import Secret, Settings
 from gateway.doctor import examine
+from gateway.heartbeat import beat
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.ordering.tables import customer_order
@@ -115,7 +116,45 @@ async def test_the_simulated_provider_must_hold_what_our_float_accounts_say(
     assert await examine(database) == []
 
 
-async def test_networks_that_do_not_run_are_no_finding(database: Database, settings: Settings) -> None:
+async def test_a_float_account_that_the_provider_does_not_list_is_compared_too(
+    database: Database, simulated: Settings
+) -> None:
+    database.settings = simulated
+    await pay_into(database, chart.wallet(uuid4()), 900)
+    async with database.transaction() as tx:
+        legs = [Leg(chart.provider_float("campay", "camtel"), chart.wallet(uuid4()), 70)]
+        await post(tx, key=str(uuid4()), kind="test", legs=legs)
+    assert await examine(database, patience_seconds=0) == [
+        "the simulated campay holds 0 for camtel, our float account says 70"
+    ]
+
+
+SILENT = ["the simulated campay tells no balances: our float accounts could not be checked"]
+
+
+async def test_a_simulated_provider_that_is_silent_is_a_finding(database: Database, simulated: Settings) -> None:
+    database.settings = msgspec.structs.replace(simulated, campay_password=Secret("another"))
+    assert await examine(database, patience_seconds=0) == SILENT
+
+
+@pytest.mark.parametrize(("alive", "findings"), [(False, []), (True, SILENT)])
+async def test_networks_that_do_not_run_are_a_finding_only_while_we_do(
+    database: Database, settings: Settings, alive: bool, findings: list[str]
+) -> None:
     nowhere = "http://127.0.0.1:9"
     database.settings = msgspec.structs.replace(settings, simulator_url=nowhere, campay_url=nowhere)
-    assert await examine(database) == []
+    if alive:
+        async with database.transaction() as tx:
+            await beat(tx, uuid4())
+    assert await examine(database, patience_seconds=0) == findings
+
+
+async def test_an_attempt_in_review_waits_for_a_person(database: Database) -> None:
+    left = uuid4()
+    columns = {"provider": "campay", "carrier": "mtn", "kind": "collect", "amount_xaf": 100, "phone_index": b"0"}
+    flags = {"postponed": False, "reads": 26, "in_transit": False, "state": "REVIEW", "evidence": "SILENT"}
+    async with database.transaction() as tx:
+        await vandalise(tx)
+        row = {"id": left, "payment_id": uuid4(), "created_at": tx.now}
+        await tx.run(insert(attempt).values(**row, **columns, **flags))
+    assert await examine(database) == [f"attempt {left} (collect of 100) is REVIEW (SILENT): it waits for a person"]
