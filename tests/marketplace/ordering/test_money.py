@@ -14,6 +14,7 @@ from marketplace.ordering import service, settlement
 from marketplace.ordering.queries import Order
 from marketplace.ordering.tables import customer_order
 from marketplace.ordering.transitions import lock
+from payments import service as payments
 from tests.support.town import CAMPAY_MTN, CUSTOMER, FRIEND, KITCHEN, Town
 
 pytestmark = pytest.mark.anyio
@@ -231,6 +232,21 @@ async def _payment_expires(town: Town) -> Order:
     return order
 
 
+async def _another_prompt_comes_too_late(town: Town) -> Order:
+    """The order is over, but its payment is tried once more and approved: that money goes back to the phone."""
+    order = await _payment_fails(town)
+    async with town.database.transaction() as tx:
+        owed = await payments.find(tx, reference=order.id)
+        assert owed is not None
+        await payments.retry(tx, payment_id=owed.id)
+    town.clock.advance(minutes=2)
+    await town.decide("SUCCESSFUL")
+    await town.decide("SUCCESSFUL")
+    assert await town.balance(chart.SUSPENSE_SURPLUS) == await town.balance(chart.PAYOUT_CLEARING) == 0
+    assert await town.balance(CAMPAY_MTN) == 3705 - 3800 - 38
+    return order
+
+
 DELIVERED = {"restaurant": 2550, "commission": 450, "driver": 800}
 
 
@@ -239,6 +255,7 @@ DELIVERED = {"restaurant": 2550, "commission": 450, "driver": 800}
     [
         (_payment_fails, "PAYMENT_EXPIRED", {}),
         (_payment_expires, "PAYMENT_EXPIRED", {}),
+        (_another_prompt_comes_too_late, "PAYMENT_EXPIRED", {}),
         (_cancel_unpaid, "CANCELLED", {}),
         (_refuse, "REJECTED", {"customer": 3800}),
         (_no_answer, "NO_ANSWER", {"customer": 3800}),
