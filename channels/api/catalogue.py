@@ -26,7 +26,7 @@ async def list_restaurants(
 ) -> Page[RestaurantView]:
     """Restaurants: the open ones first, those nearest to the quarter `near` first, else by number."""
     async with database.reading() as tx:
-        zone = (await places.get_quarter(tx, quarter_id=near)).zone_id if near else None
+        zone = (await places.known_quarter(tx, quarter_id=near)).zone_id if near else None
         found = await catalogue.restaurants(tx, near_zone=zone, search=search)
     return page_of([shown(restaurant, RestaurantView) for restaurant in found], page, size)
 
@@ -59,7 +59,7 @@ async def list_quarters(
             found = await places.search_quarters(tx, prefix=search)
         else:
             near = await catalogue.restaurant_by_number(tx, number=restaurant) if restaurant else None
-            found = await places.quarters_near(tx, zone_id=near.zone_id if near else NO_ZONE)
+            found = await places.known_quarters_near(tx, zone_id=near.zone_id if near else NO_ZONE)
     return page_of([shown(quarter, QuarterView) for quarter in found], page, size)
 
 
@@ -72,6 +72,6 @@ async def list_landmarks(
 ) -> Page[LandmarkView]:
     """The landmarks of a quarter, best known first."""
     async with database.reading() as tx:
-        await places.get_quarter(tx, quarter_id=quarter_id)
-        found = await places.landmarks(tx, quarter_id=quarter_id)
+        await places.known_quarter(tx, quarter_id=quarter_id)
+        found = await places.known_landmarks(tx, quarter_id=quarter_id)
     return page_of([shown(landmark, LandmarkView) for landmark in found], page, size)

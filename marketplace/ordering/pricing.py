@@ -1,6 +1,6 @@
 """What dishes cost today, brought to a place: the one calculation that quotes and orders share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -47,25 +47,26 @@ class Price(msgspec.Struct, frozen=True):
 
 
 async def quoted(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
-    """The price to show, by menus a few seconds old. Raises RestaurantClosed, DishUnavailable, NotFound."""
+    """The price to show, as of a few seconds ago. Raises RestaurantClosed, DishUnavailable, NotFound."""
     restaurant = await catalogue.known_restaurant(tx, restaurant_id=restaurant_id)
     menu = await catalogue.known_dishes(tx, restaurant_id=restaurant_id, available_only=False)
-    return await _price(tx, restaurant, menu, lines, place)
+    priced = _priced(restaurant, menu, lines)
+    quarter = await places.known_quarter(tx, quarter_id=place.quarter_id)
+    tariff = await places.known_tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
+    return _price(tx, restaurant, priced, tariff, await places.known_label(tx, place))
 
 
 async def price(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
     """The price to agree on, by what is true now. Raises RestaurantClosed, DishUnavailable, NotFound."""
     restaurant = await catalogue.get_restaurant(tx, restaurant_id=restaurant_id)
     menu = await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)
-    return await _price(tx, restaurant, menu, lines, place)
-
-
-async def _price(tx: Tx, restaurant: Restaurant, menu: Sequence[Dish], lines: Sequence[Line], place: Place) -> Price:
-    if restaurant.state != "open":
-        raise RestaurantClosed(restaurant=restaurant.name)
-    priced = _priced({dish.id: dish for dish in menu}, lines)
+    priced = _priced(restaurant, menu, lines)
     quarter = await places.get_quarter(tx, quarter_id=place.quarter_id)
     tariff = await places.tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
+    return _price(tx, restaurant, priced, tariff, await places.describe(tx, place))
+
+
+def _price(tx: Tx, restaurant: Restaurant, priced: list[PricedLine], tariff: Tariff, place_label: str) -> Price:
     items_xaf = sum(line.quantity * line.price_xaf for line in priced)
     return Price(
         restaurant=restaurant,
@@ -73,13 +74,16 @@ async def _price(tx: Tx, restaurant: Restaurant, menu: Sequence[Dish], lines: Se
         tariff=tariff,
         items_xaf=items_xaf,
         tax_xaf=basis_points(items_xaf, tx.settings.tax_bp),  # D26
-        place_label=await places.describe(tx, place),
+        place_label=place_label,
     )
 
 
-def _priced(menu: Mapping[UUID, Dish], lines: Sequence[Line]) -> list[PricedLine]:
-    for line in lines:
-        if not menu[line.dish_id].available:
-            raise DishUnavailable(dish=menu[line.dish_id].name)
-    dishes = [(menu[line.dish_id], line.quantity) for line in lines]
+def _priced(restaurant: Restaurant, menu: Sequence[Dish], lines: Sequence[Line]) -> list[PricedLine]:
+    if restaurant.state != "open":
+        raise RestaurantClosed(restaurant=restaurant.name)
+    by_id = {dish.id: dish for dish in menu}
+    dishes = [(by_id[line.dish_id], line.quantity) for line in lines]
+    for dish, _ in dishes:
+        if not dish.available:
+            raise DishUnavailable(dish=dish.name)
     return [PricedLine(dish.id, dish.number, dish.name, quantity, dish.price_xaf) for dish, quantity in dishes]

@@ -34,9 +34,9 @@ class Landmark(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where to deliver. `directions` are at most 60 characters; `contact_phone` is whom to call if not the payer,
+    """Where to deliver. `directions` are at most 60 characters, `contact_phone` is whom to call if not the customer.
 
-    encrypted (`keys.encrypt`): a place may rest in a session or a journal.
+    The phone is encrypted (`keys.encrypt`): a place may rest in a session or a journal.
     """
 
     quarter_id: int
@@ -89,7 +89,6 @@ _SAVED = """
 """
 
 
-@remembered
 async def quarters_near(tx: Tx, *, zone_id: int) -> list[Quarter]:
     """Every quarter: those of `zone_id` first, then by distance."""
     return [Quarter(**row) for row in await (await tx.driver()).fetch(_NEAR, zone_id, tx.now)]
@@ -106,7 +105,6 @@ async def search_quarters(tx: Tx, *, prefix: str) -> list[Quarter]:
     return [Quarter(**row) for row in await (await tx.driver()).fetch(_SEARCH, words)]
 
 
-@remembered
 async def get_quarter(tx: Tx, *, quarter_id: int) -> Quarter:
     """Raises NotFound."""
     row = await (await tx.driver()).fetchrow(f"{_QUARTER} WHERE quarter.id = $1", quarter_id)
@@ -115,14 +113,12 @@ async def get_quarter(tx: Tx, *, quarter_id: int) -> Quarter:
     return Quarter(**row)
 
 
-@remembered
 async def landmarks(tx: Tx, *, quarter_id: int) -> list[Landmark]:
     """The landmarks of a quarter, best known first."""
     statement = select(landmark).where(landmark.c.quarter_id == quarter_id).order_by(landmark.c.id)
     return [Landmark(row.id, row.name, row.quarter_id) for row in await tx.all(statement)]
 
 
-@remembered
 async def tariff(tx: Tx, *, from_zone: int, to_zone: int) -> Tariff:
     """Today's fee and pay between two zones, in either direction (D8, D9). Raises NotFound."""
     in_force = select(func.max(tariff_version.c.version)).where(tariff_version.c.valid_from <= tx.now).scalar_subquery()
@@ -145,7 +141,6 @@ async def saved_places(tx: Tx, *, person_id: UUID) -> list[SavedPlace]:
     return [_saved(row) for row in rows]
 
 
-@remembered
 async def describe(tx: Tx, place: Place) -> str:
     """`Akwa, Pharmacie du Centre`: short enough for a page. Raises NotFound for what is no place."""
     here = (landmark.c.id == place.landmark_id) & (landmark.c.quarter_id == quarter.c.id)
@@ -154,6 +149,14 @@ async def describe(tx: Tx, place: Place) -> str:
     if row is None or (place.landmark_id is not None and row.landmark is None):
         raise NotFound()
     return _label(row.name, row.landmark)
+
+
+# As of a few seconds ago: for menus and quotes, never for what is ordered.
+known_quarters_near = remembered(quarters_near)
+known_quarter = remembered(get_quarter)
+known_landmarks = remembered(landmarks)
+known_tariff = remembered(tariff)
+known_label = remembered(describe)
 
 
 def _saved(row: Row) -> SavedPlace:

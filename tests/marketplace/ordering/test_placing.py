@@ -4,8 +4,9 @@ import asyncio
 from itertools import cycle, repeat
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
@@ -26,6 +27,7 @@ from marketplace.ordering.pricing import Line
 from marketplace.ordering.tables import cart, customer_order, order_event
 from marketplace.places import queries as places
 from marketplace.places.queries import Place
+from marketplace.places.tables import tariff_fee
 from payments.tables import payment
 from tests.support.town import CUSTOMER, FRIEND, Town
 
@@ -181,6 +183,18 @@ async def test_a_price_that_changed_asks_again(town: Town) -> None:
     assert refusal.value.params == {"total_xaf": 3900}
     assert await count(town, customer_order) == 0
     assert (await town.place(made, total_xaf=3900)).total_xaf == 3900
+
+
+async def test_an_order_costs_what_delivery_costs_now_whatever_a_quote_remembers(town: Town) -> None:
+    msgspec.structs.force_setattr(town.database.settings, "menu_age_seconds", 60.0)
+    made = await town.cart()
+    async with town.database.transaction() as tx:
+        await tx.run(update(tariff_fee).values(fee_xaf=5000))
+    again = await town.cart(cart_id=made.cart_id)
+    assert again.quote is not None and again.quote.total_xaf == 3800
+    with pytest.raises(PriceChanged) as refusal:
+        await town.place(again)
+    assert refusal.value.params == {"total_xaf": 8000}
 
 
 async def test_what_is_closed_or_gone_is_not_ordered(town: Town) -> None:
