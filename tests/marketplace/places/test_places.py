@@ -135,6 +135,21 @@ async def test_a_fourth_place_replaces_the_one_not_used_for_longest(database: Da
     assert [(entry.slot, entry.label.partition(",")[0]) for entry in saved] == [(1, "Akwa"), (2, "Yassa"), (3, "Bali")]
 
 
+async def test_the_same_place_keeps_its_slot_whoever_is_to_be_called(database: Database) -> None:
+    akwa = await somewhere(database, "akwa")
+    async with database.transaction() as tx:
+        person_id = (await people.recognise(tx, phone="+237670000001")).id
+    for phone in ("+237690000002", "+237690000002", "+237690000002", "+237690000003", None):
+        contact = database.keys.encrypt(phone) if phone else None  # other bytes every time
+        async with database.transaction() as tx:
+            place = Place(akwa.quarter_id, akwa.landmark_id, "portail bleu", contact)
+            await remember_place(tx, person_id=person_id, place=place)
+    async with database.reading() as tx:
+        saved = await places.saved_places(tx, person_id=person_id)
+    called = [entry.place.contact_phone and database.keys.decrypt(entry.place.contact_phone) for entry in saved]
+    assert called == ["+237690000002", "+237690000003", None]
+
+
 async def test_whom_to_call_and_the_words_come_back_and_the_number_rests_encrypted(database: Database) -> None:
     akwa = await somewhere(database, "akwa")
     place = Place(akwa.quarter_id, akwa.landmark_id, "portail bleu", database.keys.encrypt("+237690000002"))
