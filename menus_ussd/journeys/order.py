@@ -17,6 +17,7 @@ from marketplace.ordering.carts import Cart
 from marketplace.ordering.pricing import Line
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
+from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.payer import payer
 from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.journeys.places import choose_place
@@ -114,6 +115,7 @@ async def _confirm(call: Call, cart: Cart, *, repriced: bool) -> str:
 
 async def _place(call: Call, cart: Cart, pay_with: str, payer_phone: str) -> End:
     assert cart.quote is not None
+    await within(call, "orders")
     placed = await call.once(
         "order.place",
         ordering.place,

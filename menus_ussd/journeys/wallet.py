@@ -8,6 +8,7 @@ from core.settings import Settings
 from marketplace.loyalty import service as loyalty
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
+from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.payer import payer
 from menus_ussd.questions import Option
 
@@ -25,6 +26,7 @@ async def _top_up(call: Call) -> End:
     amount = await call.ask("wallet.amount", amount_between(call.database.settings))
     phone = await payer(call)
     await call.confirm("wallet.confirm", [Option(call.say("ussd.option.yes"), True)], amount=format_xaf(amount))
+    await within(call, "payments")
     await call.once(
         "wallet.top_up",
         wallets.request_top_up,

@@ -317,3 +317,16 @@ async def test_a_first_pin_replaces_none(database: Database, clock: ManualClock)
     refused = await handset.say("482159")
     assert refused.step == "pin.choose" and "déjà" in refused.text
     assert (await handset.say("0", "2")).step == "pin.enter"
+
+
+async def test_a_fourth_order_in_a_minute_is_refused_politely(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    engine = build_ussd(database)
+    for number in range(4):
+        handset = Handset(engine, f"s{number}", NEW)
+        await handset.dial("45*1")
+        page = await handset.say("1", "1", "1") if number == 0 else await handset.say("1")
+        assert page.step == "order.confirm"
+        end = await handset.say("1")
+    assert end.step == "error.too_many" and not end.expects_input
+    assert len(await orders(database)) == 3
