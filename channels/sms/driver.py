@@ -31,9 +31,8 @@ async def pick_up(ask: Ask) -> Reply:
     """`P 4821 37`: the answer says where to and whom to call."""
     job = await handover.pick_up(ask.tx, driver_id=ask.subject_id, number=ask.number, pickup_number=ask.parts["code"])
     phone = job.contact_phone or (await people.get(ask.tx, person_id=job.customer_id)).phone
-    return Reply(
-        "sms.picked_up", {"number": job.number, "place": job.place_label, "phone": seal_phone(ask.tx.keys, phone)}
-    )
+    place = f"{job.place_label}, {job.directions}" if job.directions else job.place_label
+    return Reply("sms.picked_up", {"number": job.number, "place": place, "phone": seal_phone(ask.tx.keys, phone)})
 
 
 async def arrive(ask: Ask) -> Reply:

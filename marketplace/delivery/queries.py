@@ -29,6 +29,7 @@ class Job(msgspec.Struct, frozen=True):
     from_quarter: str
     to_quarter: str
     place_label: str
+    directions: str
     km: int
     pay_xaf: int
     customer_id: UUID
@@ -81,6 +82,7 @@ def _jobs() -> Select[Any]:
             _start.c.name.label("from_quarter"),
             _end.c.name.label("to_quarter"),
             customer_order.c.place_label,
+            customer_order.c.directions,
             customer_order.c.km,
             customer_order.c.driver_pay_xaf.label("pay_xaf"),
             customer_order.c.person_id.label("customer_id"),
