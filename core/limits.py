@@ -7,12 +7,14 @@ A limit protects; it decides nothing. When Redis fails, each process counts alon
 import math
 import time
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from limits import parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
+from core.database import Database
 from core.errors import TooManyRequests
 from core.logs import logger
 from core.settings import Settings
@@ -20,6 +22,8 @@ from core.settings import Settings
 Limit = Literal["general", "auth", "payments", "orders", "address"]
 
 log = logger(__name__)
+
+_of_database: "WeakKeyDictionary[Database, Limits]" = WeakKeyDictionary()
 
 
 class Limits:
@@ -52,6 +56,14 @@ class Limits:
         if not await limiter.hit(rate, limit, key):
             window = await limiter.get_window_stats(rate, limit, key)
             raise TooManyRequests(retry_after_seconds=max(1, math.ceil(window.reset_time - time.time())))
+
+
+def limits_of(database: Database) -> Limits:
+    """The counters that everything in this process shares, for use cases that hold only a database."""
+    found = _of_database.get(database)
+    if found is None:
+        found = _of_database[database] = Limits(database.settings)
+    return found
 
 
 def _shared(redis_url: str) -> SlidingWindowCounterRateLimiter:

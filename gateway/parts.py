@@ -8,7 +8,7 @@ from functools import cached_property
 from core.clock import Clock
 from core.crypto import Keyring
 from core.database import Database
-from core.limits import Limits
+from core.limits import Limits, limits_of
 from core.settings import Settings
 from menus_ussd.assembly import build_ussd
 from menus_ussd.engine import Engine
@@ -38,7 +38,7 @@ def make_parts(settings: Settings, *, connections: int, clock: Clock | None = No
     """The parts for `settings`; nothing is connected yet. Raises ValueError when a setting cannot be used."""
     keys = keyring(settings)
     database = Database(settings.database_url, settings=settings, keys=keys, clock=clock, connections=connections)
-    return Parts(settings=settings, database=database, limits=Limits(settings))
+    return Parts(settings=settings, database=database, limits=limits_of(database))
 
 
 def keyring(settings: Settings) -> Keyring:

@@ -54,7 +54,7 @@ async def test_an_order_from_the_kitchen_to_the_door_by_sms_alone(phones: Phones
     assert counter in (await market.texts(RESTAURANT))[-1]
     assert "CMD 4821" in (await phones.ask(RESTAURANT, "PRET 4821") or "")
     told = await phones.ask(DRIVERS[0], f"P 4821 {counter}") or ""
-    assert "Makepe, Carrefour Rhone-Poulenc" in told and "670000001" in told
+    assert "Makepe, Carrefour Rhone-Poulenc, portail bleu" in told and "670000001" in told
     (trip,) = await market.rows(select(delivery))
     code = keys.digits("delivery_code", code_ref(trip), 4)
     assert code in (await market.texts(CUSTOMER))[-1]
@@ -218,6 +218,14 @@ async def test_customers_top_up_and_look_at_what_they_have(phones: Phones) -> No
     assert await phones.market.rows(select(top_up.c.amount_xaf, top_up.c.state)) == [(2000, "PENDING")]
     assert "Montant invalide" in (await phones.ask(CUSTOMER, "RECHARGE 2,50") or "")
     assert "0 points" in (await phones.ask(CUSTOMER, "POINTS") or "")
+
+
+async def test_prompts_for_payment_are_asked_for_no_faster_than_by_api(phones: Phones) -> None:
+    """D20: three payments in five minutes, whatever the channel."""
+    for amount in (1000, 2000, 3000):
+        assert f"{amount}F" in (await phones.ask(CUSTOMER, f"RECHARGE {amount}") or "")
+    assert "Trop de demandes" in (await phones.ask(CUSTOMER, "RECHARGE 4000") or "")
+    assert len(await phones.market.rows(select(top_up))) == 3
 
 
 async def test_stop_and_start_are_remembered(phones: Phones) -> None:
