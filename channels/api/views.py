@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from channels.api.inputs import PRINTABLE
+from marketplace.ordering.carts import MOST_OF_ONE
 from marketplace.ordering.states import State
 
 View = TypeVar("View")
@@ -108,7 +109,7 @@ class LandmarkView(msgspec.Struct, frozen=True):
 
 class NewLine(Body):
     dish: Number
-    quantity: Annotated[int, Meta(ge=1, le=99)] = 1
+    quantity: Annotated[int, Meta(ge=1, le=MOST_OF_ONE)] = 1
 
 
 class NewPlace(Body):

@@ -183,7 +183,7 @@ async def _items(tx: Tx, order: OrderRow, room: int) -> str:
         text = ", ".join(f"{line.quantity} {shorten(fold(line.name), width)}" for line in lines)
         if septets(text) <= room:
             return text
-    return " ".join(f"{line.quantity}x{line.dish_number}" for line in lines)
+    return shorten(" ".join(f"{line.quantity}x{line.dish_number}" for line in lines), room)
 
 
 async def _restaurant_name(tx: Tx, order: OrderRow) -> str:
