@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from core.errors import InvalidInput, NotFound
+from core.gsm import sms_parts
 from core.ids import new_id
 from ledger import chart
 from ledger.errors import InsufficientFunds
+from marketplace.catalogue.tables import dish
 from marketplace.ordering import carts, placing, queries, service
 from marketplace.ordering.errors import (
     CartExpired,
@@ -29,7 +31,7 @@ from marketplace.places import queries as places
 from marketplace.places.queries import Place
 from marketplace.places.tables import tariff_fee
 from payments.tables import payment
-from tests.support.town import CUSTOMER, FRIEND, Town
+from tests.support.town import CUSTOMER, FRIEND, KITCHEN, Town
 
 pytestmark = pytest.mark.anyio
 
@@ -299,3 +301,15 @@ async def test_only_the_customer_sees_the_code(town: Town) -> None:
     with pytest.raises(NotFound):
         async with town.database.reading() as tx:
             await queries.get(tx, order_id=order.id, person_id=await town.person(FRIEND))
+
+
+async def test_the_kitchen_reads_every_dish_of_a_feast(town: Town) -> None:
+    numbers = range(20, 50)
+    async with town.database.transaction() as tx:
+        shared = {"restaurant_id": town.restaurant_id, "name": "Plat", "plain": "plat", "price_xaf": 500}
+        rows = [{"id": new_id(), "number": number, **shared} for number in numbers]
+        await tx.run(insert(dish), rows)
+    feast = [Line(row["id"], 12) for row in rows]
+    await town.paid(cart=await town.cart(lines=feast))
+    (told,) = await town.texts(KITCHEN)
+    assert all(f"12*{number}" in told for number in numbers) and sms_parts(told) == 2
