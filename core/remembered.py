@@ -31,11 +31,21 @@ def remembered(query: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         kept = by_database.setdefault(tx.database, {})
         key = (*args[1:], *arguments.items())
         found = kept.get(key)
-        if found is None or found[0] < monotonic():
-            if len(kept) >= _MOST:
-                kept.clear()
-            found = kept[key] = (monotonic() + tx.settings.menu_age_seconds, await query(*args, **arguments))
-        answer: T = found[1]
+        if found is not None and found[0] >= monotonic():
+            answer: T = found[1]
+            return answer
+        age_seconds = tx.settings.menu_age_seconds
+        if found is not None:
+            # The others go on with the old answer while this caller asks anew: hundreds may wait for the same.
+            kept[key] = (monotonic() + age_seconds, found[1])
+        try:
+            answer = await query(*args, **arguments)
+        except BaseException:
+            kept.pop(key, None)
+            raise
+        if len(kept) >= _MOST:
+            kept.clear()
+        kept[key] = (monotonic() + age_seconds, answer)
         return answer
 
     return read
