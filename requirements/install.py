@@ -35,7 +35,8 @@ def install(kind: str) -> None:
         MADE.touch()
     python, uv = VENV / "bin" / "python", VENV / "bin" / "uv"
     run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", lock("uv"))
-    run(uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock(kind))
+    # Compiled now: where PYTHONDONTWRITEBYTECODE is set, every start would compile everything again.
+    run(uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", python, "--require-hashes", lock(kind))
     # Built by the locked hatchling, so that nothing is fetched that the lock does not name.
     run(uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
