@@ -110,13 +110,19 @@ def running_demo(directory: Path, **variables: str) -> Iterator[Demo]:
 
 
 def _descendants(pid: int) -> list[tuple[int, list[str]]]:
-    """(pid, command line) of all processes below `pid`."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """(pid, command line) of all processes below `pid`; what ends while we look is not there."""
     found = []
-    for child in map(int, children):
-        words = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    for child in map(int, _read(f"/proc/{pid}/task/{pid}/children").split()):
+        words = _read(f"/proc/{child}/cmdline").split("\0")
         found += [(child, words), *_descendants(child)]
     return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _plays(role: str, words: list[str]) -> bool:
