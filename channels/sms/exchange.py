@@ -8,10 +8,10 @@ import msgspec
 
 from core.database import Tx
 from core.texts import say
+from marketplace.notifications.rendering import Params
 from marketplace.people.service import Person
 
 Role = Literal["customer", "restaurant", "driver"]
-Params = Mapping[str, str | int]
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -4,9 +4,7 @@ A customer's undisturbed order costs three: accepted, on the way (written by del
 wrong, and what goes back, comes on top.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import select
@@ -16,6 +14,7 @@ from core.gsm import SMS_SEPTETS, fold, septets, shorten
 from core.texts import DEFAULT_LANGUAGE, say
 from marketplace.catalogue import queries as catalogue
 from marketplace.delivery.tables import delivery
+from marketplace.notifications.rendering import Params
 from marketplace.notifications.service import notify
 from marketplace.ordering.tables import order_line
 from marketplace.ordering.transitions import OrderRow
@@ -24,7 +23,6 @@ from marketplace.people.service import Person
 from marketplace.people.tables import driver
 from payments.states import Failure
 
-Params: TypeAlias = Mapping[str, str | int]
 _NOTHING: Params = {}
 
 # What an order's dishes are cut to, step by step, until they fit one SMS; then they go by number, as on the wall.
