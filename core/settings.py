@@ -66,6 +66,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     campay_webhook_key: Secret = Secret("")
     campay_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 250, "orange": 200})  # D10
     campay_withdraw_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100, "orange": 100})
+    campay_permanent_token: Secret = Secret("")  # from the dashboard; instead of username and password
+    noupay_url: str = "https://api.noupay.com"
+    noupay_api_key: Secret = Secret("")
+    noupay_webhook_secret: Secret = Secret("")
+    noupay_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 250, "orange": 250})
+    noupay_payout_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100, "orange": 100})
+    pawapay_url: str = "https://api.sandbox.pawapay.io"
+    pawapay_token: Secret = Secret("")
+    pawapay_callback_key: Secret = Secret("")  # their public key (PEM); empty: callbacks only ring
+    pawapay_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 250, "orange": 250})
+    pawapay_payout_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100, "orange": 100})
+    mtn_url: str = "https://sandbox.momodeveloper.mtn.com"
+    mtn_target_environment: str = "sandbox"
+    mtn_currency: str = "XAF"  # the sandbox takes EUR only
+    mtn_collection_user: str = ""
+    mtn_collection_key: Secret = Secret("")
+    mtn_collection_subscription: Secret = Secret("")
+    mtn_disbursement_user: str = ""
+    mtn_disbursement_key: Secret = Secret("")
+    mtn_disbursement_subscription: Secret = Secret("")
+    mtn_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 200})
+    mtn_payout_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100})
+    payment_providers: tuple[str, ...] = ("campay", "noupay")  # those in use, the preferred first (D4)
+    # "provider:carrier" -> least and most XAF in one operation, where it differs from attempt_minimum_xaf … maximum
+    provider_limits_xaf: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+    breaker_failures: Positive = 5  # in a row (D23)
+    breaker_window: Positive = 20
+    breaker_share: Fraction = 0.5  # of the window
+    breaker_open_seconds: Positive = 60
+    unknown_payout_hours: Positive = 24  # then two finance users decide
     provider_connect_seconds: float = 3.0
     provider_read_seconds: float = 10.0  # D22
     attempt_minimum_xaf: Positive = 100

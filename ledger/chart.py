@@ -55,8 +55,11 @@ TAX_PAYABLE = Account("payable:tax", "liability", floor=None)
 
 # ---- money on its way out --------------------------------------------------------------------------------
 
-# Payouts and refunds from their request until the provider's final word.
-PAYOUT_CLEARING = Account("clearing:payout", "liability")
+
+def payout_clearing(payment_id: UUID) -> Account:
+    """One payout or refund from its request until the provider's final word."""
+    return Account(f"clearing:payout:{payment_id}", "liability")
+
 
 
 def in_transit(provider: str) -> Account:

@@ -185,7 +185,7 @@ class Engine:
 
     async def _read(self, provider: Provider, case: Case) -> Record | None:
         ref = case.attempt.provider_ref
-        record = await provider.read(ref) if ref else None
+        record = await provider.read(ref, case.payment.kind) if ref else None
         if record is None or _is_ours(case, record):
             return record
         log.error("payments.contradiction", attempt=str(case.attempt.id))
@@ -195,7 +195,7 @@ class Engine:
         """Find a lost reference: callbacks have named it, or the provider's history does. Proved by a read."""
         for find in (self._rung, self._listed):
             for ref in await find(provider, case):
-                record = await provider.read(ref)
+                record = await provider.read(ref, case.payment.kind)
                 if record is not None and _proves(case, record):
                     return record
         return None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from core.database import Tx
-from ledger.chart import PAYOUT_CLEARING, PROVIDER_FEES, Account, in_transit, provider_float
+from ledger.chart import PROVIDER_FEES, Account, in_transit, payout_clearing, provider_float
 from ledger.service import Leg, post
 from payments.attempts import Case
 
@@ -34,7 +34,7 @@ async def money_out(tx: Tx, case: Case, moved: Movement, *, kind: str, debit: Ac
 
 async def into_transit(tx: Tx, case: Case) -> None:
     """A payout of unknown fate leaves clearing: Dr clearing, Cr in transit."""
-    legs = [Leg(PAYOUT_CLEARING, in_transit(case.attempt.provider), case.payment.amount_xaf)]
+    legs = [Leg(payout_clearing(case.payment.id), in_transit(case.attempt.provider), case.payment.amount_xaf)]
     await _post(tx, case, f"attempt:{case.attempt.id}:in_transit", f"{case.payment.kind}_in_transit", legs)
 
 
@@ -46,7 +46,7 @@ async def put_back(tx: Tx, case: Case) -> None:
 
 def resting(case: Case) -> Account:
     """Where the money of a payout is while it is neither paid nor returned."""
-    return in_transit(case.attempt.provider) if case.attempt.in_transit else PAYOUT_CLEARING
+    return in_transit(case.attempt.provider) if case.attempt.in_transit else payout_clearing(case.payment.id)
 
 
 async def _post(tx: Tx, case: Case, key: str, kind: str, legs: Sequence[Leg]) -> None:

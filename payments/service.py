@@ -17,7 +17,7 @@ from core.errors import NotFound
 from core.ids import new_id
 from core.jobs import enqueue
 from core.phones import carrier_of
-from ledger.chart import PAYOUT_CLEARING, Account
+from ledger.chart import Account, payout_clearing
 from ledger.service import Leg, post
 from payments import attempts
 from payments.errors import AmountOutOfLimits, NotRetryable, PaymentBusy, RefundTooLarge
@@ -206,7 +206,7 @@ async def _send_out(tx: Tx, owed: Payment, debit: Account) -> None:
         tx,
         key=f"payment:{owed.id}:set_aside",
         kind=f"{owed.kind}_set_aside",
-        legs=[Leg(debit=debit, credit=PAYOUT_CLEARING, amount=owed.amount_xaf)],
+        legs=[Leg(debit=debit, credit=payout_clearing(owed.id), amount=owed.amount_xaf)],
         metadata={"payment": str(owed.id), "purpose": owed.purpose},
     )
 

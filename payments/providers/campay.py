@@ -112,7 +112,7 @@ class Campay:
 
     # -- reads
 
-    async def read(self, ref: str) -> Record | None:
+    async def read(self, ref: str, kind: Kind) -> Record | None:
         """`GET /transaction/{ref}/`"""
         answer = await self._read("GET", f"/transaction/{ref}/")
         return record(answer.json()) if answer else None

@@ -1,7 +1,7 @@
 """What a provider of mobile money must be able to do, and the words in which it answers."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -12,11 +12,19 @@ import msgspec
 from payments.states import Failure, Kind
 
 
-class Capabilities(msgspec.Struct, frozen=True):
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What the router goes by; never a provider's name."""
 
     name: str
     carriers: frozenset[str]
+    idempotent_create: bool = False  # the same id sent again is proven to have no second effect
+    lookup_by_our_id: bool = False  # `lookup` can prove that nothing is there
+    history: bool = False  # `history` lists what moved; else reconciliation reads attempt by attempt
+    callback_binds_body: bool = False  # the callback's signature covers what it says
+    native_refund: bool = False  # money goes back by a refund of the collection, not by a payout to the same phone
+    expiry_known: bool = False  # the provider says when an unanswered prompt has ended
+    tells_holder: bool = False  # `holder` can know in whose name an account is
+    reads_per_second: float | None = None  # documented limit, None where there is none
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -28,6 +36,8 @@ class Request(msgspec.Struct, frozen=True):
     phone: str
     carrier: str
     purpose: str
+    returns: UUID | None = None  # a refund: the attempt that collected the money
+    returns_ref: str | None = None  # the same, by the provider's reference
 
 
 class Proof(StrEnum):
@@ -71,6 +81,24 @@ class Record(msgspec.Struct, frozen=True):
     failure: Failure | None
 
 
+class Absence(msgspec.Struct, frozen=True):
+    """The provider answered that it holds nothing under our id."""
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """One movement in a provider's own list, for reconciliation. `fee` as the provider charged it."""
+
+    ref: str
+    our_id: str | None
+    at: datetime
+    word: Word
+    collects: bool
+    amount: Decimal
+    fee: Decimal | None
+    phone: str | None  # E.164
+    carrier: str | None
+
+
 class Callback(msgspec.Struct, frozen=True):
     """What came in at a provider's callback address, read by nobody yet."""
 
@@ -107,12 +135,23 @@ class Provider(Protocol):
         """
         ...
 
-    async def read(self, ref: str) -> Record | None:
+    async def read(self, ref: str, kind: Kind) -> Record | None:
         """The movement behind the provider's reference; None when no answer could be read."""
+        ...
+
+    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
+        """The movement behind OUR id (`lookup_by_our_id`); None when no answer could be read."""
         ...
 
     async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
         """References under which the provider may hold our attempt. Each needs a `read` before it is believed."""
+        ...
+
+    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
+        """What moved on the days from `since` to `until`, both included; None when no answer could be read.
+
+        Empty for a provider without the capability.
+        """
         ...
 
     async def floats(self) -> dict[str, int] | None:
