@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -22,9 +22,11 @@ from core.money import basis_points_up
 from core.phones import MTN, ORANGE, parse_phone
 from core.settings import Settings
 from payments.providers.protocol import (
+    Absence,
     Answer,
     Callback,
     Capabilities,
+    HistoryLine,
     Proof,
     Record,
     Request,
@@ -34,7 +36,7 @@ from payments.providers.protocol import (
 )
 from payments.states import Failure, Kind
 
-CAPABILITIES = Capabilities(name="campay", carriers=frozenset({MTN, ORANGE}))
+CAPABILITIES = Capabilities(name="campay", carriers=frozenset({MTN, ORANGE}), history=True, tells_holder=True)
 
 # Documented before any effect, whatever the HTTP status below 500. Every other refusal may hide a prompt.
 REFUSALS = {
@@ -57,6 +59,7 @@ REASONS = (
 _CARRIERS = {"mtn": MTN, "orange": ORANGE}
 _ENDPOINTS = {"collect": True, "withdraw": False}
 _REFERENCE = re.compile(r"[0-9A-Za-z-]{1,64}")
+_OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _NO_AMOUNT = 10**12
 _SKEW = timedelta(seconds=60)
 _TOKEN_MARGIN_SECONDS = 60
@@ -119,9 +122,21 @@ class Campay:
 
     async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
         """`POST /history/`: final rows whose description or external_user is ours. Pending ones are not in it."""
+        return list(_references(await self._rows(since, until) or [], str(attempt_id)))
+
+    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
+        """CamPay has none: nobody can prove that nothing is there."""
+        return None
+
+    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
+        """`POST /history/`: what became final on those days."""
+        rows = await self._rows(since, until)
+        return None if rows is None else [line for row in rows if (line := _line(row)) is not None]
+
+    async def _rows(self, since: date, until: date) -> list[dict[str, Any]] | None:
         answer = await self._read("POST", "/history/", json={"start_date": str(since), "end_date": str(until)})
         rows = answer.json().get("data") if answer else None
-        return list(_references(rows, str(attempt_id))) if isinstance(rows, list) else []
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
 
     async def floats(self) -> dict[str, int] | None:
         """`GET /balance/`: per carrier, since a payout to MTN draws on `mtn_balance` only. Fractions are floored."""
@@ -231,6 +246,14 @@ def record(body: dict[str, Any]) -> Record | None:
     )
 
 
+def build(settings: Settings) -> Campay:
+    return Campay(settings)
+
+
+def configured(settings: Settings) -> bool:
+    return bool(settings.campay_permanent_token or (settings.campay_username and settings.campay_password))
+
+
 def hear(callback: Callback, settings: Settings, now: datetime) -> Ring:
     """Which transaction to look at. Raises Unbelieved when it cannot be read or is not CamPay's."""
     fields = _fields(callback)
@@ -268,15 +291,47 @@ def _fields(callback: Callback) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _references(rows: list[Any], our_id: str) -> Iterator[str]:
+def _references(rows: list[dict[str, Any]], our_id: str) -> Iterator[str]:
     """The references of the history's rows that carry our id."""
     for row in rows:
-        if not isinstance(row, dict):
-            continue
-        described = _text(row.get("description")) or ""
         ref = _ref(row.get("reference_uuid"))
-        if ref and (described.startswith(our_id) or row.get("external_user") == our_id):
+        if ref and our_id == _our_id(row):
             yield ref
+
+
+def _line(row: dict[str, Any]) -> HistoryLine | None:
+    """A row of the history; None when it is not one. It tells the direction only of what moved."""
+    ref, amount, at = _ref(row.get("reference_uuid")), _decimal(row.get("amount")), _instant(_text(row.get("datetime")))
+    if ref is None or amount is None or at is None:
+        return None
+    status = _text(row.get("status")) or ""
+    credit, debit = bool(_decimal(row.get("credit"))), bool(_decimal(row.get("debit")))
+    return HistoryLine(
+        ref=ref,
+        our_id=_our_id(row),
+        at=at,
+        word=Word(status) if status in Word.__members__ else Word.PENDING,
+        collects=credit if credit != debit else None,
+        amount=amount,
+        fee=_decimal(row.get("charge_amount")),
+        phone=_phone(_text(row.get("phone_number"))),
+        carrier=_CARRIERS.get((_text(row.get("operator")) or "").lower()),
+    )
+
+
+def _our_id(row: dict[str, Any]) -> str | None:
+    """What `send` wrote into the two fields that the history gives back."""
+    found = _OUR_ID.match(_text(row.get("description")) or "") or _OUR_ID.match(_text(row.get("external_user")) or "")
+    return found[0] if found else None
+
+
+def _instant(raw: str | None) -> datetime | None:
+    """`2026-11-21 11:00:00`, in a zone that nobody documents: taken as UTC."""
+    try:
+        told = datetime.fromisoformat(raw or "")
+    except ValueError:
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _text(raw: object) -> str | None:

@@ -92,7 +92,7 @@ class HistoryLine(msgspec.Struct, frozen=True):
     our_id: str | None
     at: datetime
     word: Word
-    collects: bool
+    collects: bool | None  # None where the list does not say, as for what failed
     amount: Decimal
     fee: Decimal | None
     phone: str | None  # E.164
@@ -150,9 +150,12 @@ class Provider(Protocol):
     async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
         """What moved on the days from `since` to `until`, both included; None when no answer could be read.
 
-        Empty for a provider without the capability.
+        Empty for a provider without the capability. Which zone the days are counted in is the provider's secret:
+        ask for a day more on both sides, and match by `ref` and `our_id`.
         """
         ...
+
+    async def close(self) -> None: ...
 
     async def floats(self) -> dict[str, int] | None:
         """Our balance per carrier in whole XAF; None when no answer could be read."""

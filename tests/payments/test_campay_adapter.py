@@ -151,7 +151,7 @@ def test_every_documented_refusal_is_certain_and_nothing_else_is() -> None:
 
 
 async def test_a_missing_transaction_is_not_a_failed_one(adapter: Campay) -> None:
-    assert await adapter.read(str(uuid4())) is None
+    assert await adapter.read(str(uuid4()), Kind.COLLECT) is None
 
 
 def test_the_adapter_talks_to_the_configured_address(settings: Settings) -> None:
