@@ -18,6 +18,7 @@ from payments.outcomes import Outcomes, Payment
 from payments.providers.campay import Campay
 from payments.tables import attempt, payment
 from tests.payments.network import FakeCampay
+from tests.support import money
 
 PAYER = "+237670000001"
 MTN_FLOAT = "float:campay:mtn"
@@ -101,6 +102,9 @@ class House:
     async def balance(self, account: Account | str) -> int:
         async with self.database.reading() as tx:
             return await balance(tx, account)
+
+    async def set_aside(self) -> int:
+        return await money.set_aside(self.database)
 
     async def findings(self) -> list[str]:
         """What the ledger's audit says."""

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 
 from core.money import basis_points_up
 from core.settings import Settings
-from ledger.chart import PAYOUT_CLEARING, SUSPENSE_SURPLUS, in_transit
+from ledger.chart import SUSPENSE_SURPLUS, in_transit
 from payments import doorbell, service
 from payments.errors import NotRetryable, PaymentBusy
 from payments.providers.protocol import Callback
@@ -167,7 +167,7 @@ class World:
         sent = Counter(row["external_reference"] for row in campay.transactions.values())
         assert set(sent.values()) <= {1}, "something was sent twice"
         assert await house.balance("float:campay:mtn") == sum(map(_effect, moved))
-        assert await house.balance(PAYOUT_CLEARING) == await house.balance(SUSPENSE_SURPLUS) == 0
+        assert await house.set_aside() == await house.balance(SUSPENSE_SURPLUS) == 0
         in_doubt = sum(row.amount_xaf for row in silent if row.kind != "collect")
         assert await house.balance(in_transit("campay")) == in_doubt
         await self._check_payments({row["external_reference"]: int(float(row["amount"])) for row in moved})

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from core.clock import ManualClock
 from core.database import Database
 from core.effects import KeyReused
-from ledger.chart import GOODWILL, PAYOUT_CLEARING, escrow, wallet
+from ledger.chart import GOODWILL, escrow, payout_clearing, wallet
 from ledger.service import Leg, balance, post
 from payments import service
 from payments.errors import AmountOutOfLimits, NotRetryable, RefundTooLarge, UnsupportedCarrier
@@ -85,12 +85,12 @@ async def test_a_payout_sets_its_money_aside_at_once(database: Database) -> None
     async with database.transaction() as tx:
         await post(tx, key="gift", kind="test", legs=[Leg(GOODWILL, wallet(owner), 5000)])
     async with database.transaction() as tx:
-        await service.request_payout(
+        owed = await service.request_payout(
             tx, purpose="payout", reference=owner, amount_xaf=4000, phone=PAYER, debit=wallet(owner), key="p1"
         )
     async with database.reading() as tx:
         assert await balance(tx, wallet(owner)) == 1000
-        assert await balance(tx, PAYOUT_CLEARING) == 4000
+        assert await balance(tx, payout_clearing(owed.id)) == 4000
 
 
 async def test_a_refund_never_exceeds_what_was_received(database: Database) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from ledger.chart import PAYOUT_CLEARING, PROVIDER_FEES, SUSPENSE_MISMATCH, escrow, in_transit, restaurant_payable
+from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, escrow, in_transit, restaurant_payable
 from payments import service
 from payments.errors import RefundTooLarge
 from payments.outcomes import Payment
@@ -21,7 +21,7 @@ TRANSIT = in_transit("campay")
 
 async def test_a_payout_leaves_clearing_for_the_float(house: House, campay: FakeCampay) -> None:
     owed = await house.pay_out()
-    assert await house.balance(PAYOUT_CLEARING) == 2550
+    assert await house.set_aside() == 2550
     await house.sweep()
     (tried,) = await house.attempts()
     assert tried.state == "PENDING"
@@ -30,7 +30,7 @@ async def test_a_payout_leaves_clearing_for_the_float(house: House, campay: Fake
     campay.decide("SUCCESSFUL")
     await house.sweep(seconds=6)
     assert [(name, told.id, told.state) for name, told in house.told] == [("payout_done", owed.id, PaymentState.PAID)]
-    assert await house.balance(PAYOUT_CLEARING) == 0
+    assert await house.set_aside() == 0
     assert await house.balance(MTN_FLOAT) == -2550 - 26  # 1 % of 2550 rounded up
     assert await house.balance(PROVIDER_FEES) == 26
     assert await house.findings() == []
@@ -51,7 +51,7 @@ async def test_a_refused_payout_puts_its_money_back(
     await house.sweep()
     ((name, told),) = house.told
     assert (name, told.state, told.failure) == ("payout_done", PaymentState.FAILED, failure)
-    assert await house.balance(PAYOUT_CLEARING) == 0
+    assert await house.set_aside() == 0
     assert await house.balance(restaurant_payable(owed.reference)) == 2550
 
 
@@ -62,7 +62,7 @@ async def test_an_unknown_payout_rests_in_transit_and_is_never_sent_again(
     await house.pay_out()
     campay.after["/withdraw/"].append(spoiler)
     await house.sweep()
-    assert await house.balance(PAYOUT_CLEARING) == 0
+    assert await house.set_aside() == 0
     assert await house.balance(TRANSIT) == 2550
     for _ in range(40):
         await house.sweep(days=1.2)
@@ -92,7 +92,7 @@ async def test_a_payout_that_never_left_is_tried_again(house: House, campay: Fak
     await house.sweep()
     await house.sweep(seconds=16)
     assert campay.count("/withdraw/") == 2
-    assert await house.balance(PAYOUT_CLEARING) == 2550
+    assert await house.set_aside() == 2550
 
 
 async def test_withdrawals_that_are_not_enabled_give_the_money_back_in_the_end(
@@ -149,7 +149,7 @@ async def test_a_payout_of_another_amount_goes_to_review(house: House, campay: F
     await house.sweep(seconds=6)
     assert await house.states() == ["REVIEW"]
     assert await house.balance(SUSPENSE_MISMATCH) == -2500
-    assert await house.balance(PAYOUT_CLEARING) == 2550
+    assert await house.set_aside() == 2550
     assert house.outcomes == []
 
 
