@@ -22,6 +22,7 @@ from ledger.chart import in_transit
 from payments.doorbell import ring
 from payments.providers.campay import Campay
 from payments.providers.protocol import Answer, Callback, Record, Request
+from payments.states import Kind
 from payments.tables import attempt, provider_event
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost
@@ -163,7 +164,7 @@ async def test_a_late_success_after_failed_is_learned_by_callback_and_goes_back(
     await house.sweep()
     assert sorted(await house.states()) == ["PREPARED", "SUCCEEDED"]
     assert await house.balance("suspense:surplus") == 0  # already on its way back
-    assert await house.balance("clearing:payout") == 3800
+    assert await house.set_aside() == 3800
 
 
 @pytest.mark.parametrize("again", ["poller", "replay"])
@@ -218,8 +219,8 @@ async def test_a_ring_during_the_read_of_what_failed_is_not_forgotten(
     house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
 ) -> None:
     class Overtaken(Campay):
-        async def read(self, ref: str) -> Record | None:
-            shown = await super().read(ref)
+        async def read(self, ref: str, kind: Kind) -> Record | None:
+            shown = await super().read(ref, kind)
             if campay.only()["status"] == "FAILED":
                 await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
             return shown
