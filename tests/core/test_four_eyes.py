@@ -91,7 +91,8 @@ async def test_what_was_refused_can_be_proposed_again(database: Database, by: UU
     with pytest.raises(AlreadyDecided) as refusal:
         await approve(database, made.id, by=CLAIRE)
     assert refusal.value.params == {"state": state}
-    assert await waiting(database) == [(await propose(database)).id]
+    again = await propose(database)
+    assert await waiting(database) == [again.id]
 
 
 async def test_one_open_question_about_one_thing(database: Database) -> None:
