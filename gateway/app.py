@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 from channels.api.access import BEARER, learn_language
 from channels.api.routes import api_router
 from channels.console.routes import Console
-from channels.payments import campay_callback
+from channels.payments import payment_callback
 from channels.rendering import answer_problem
 from channels.sms.routes import africastalking_incoming, africastalking_report
 from channels.ussd.routes import ussd_routes
@@ -72,7 +72,7 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         *ussd_routes(settings),
         africastalking_incoming,
         africastalking_report,
-        campay_callback,
+        payment_callback,
         health_router,
     ]
 

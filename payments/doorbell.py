@@ -10,13 +10,10 @@ from core.database import Tx
 from core.ids import new_id
 from core.jobs import enqueue
 from payments import attempts
-from payments.providers import campay
+from payments.providers import registry
 from payments.providers.protocol import Callback, Ring, Unbelieved
 from payments.states import LIVE
 from payments.tables import attempt, provider_event
-
-# How each provider's callbacks are read and proved to be its own.
-_HEARING = {campay.CAPABILITIES.name: campay.hear}
 
 
 async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
@@ -27,7 +24,7 @@ async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
     stored once, but rings each time: its provider repeats it because the first one may have been lost.
     """
     try:
-        heard = _HEARING[provider](callback, tx.settings, tx.now)
+        heard = registry.hear(provider)(callback, tx.settings, tx.now)
     except Unbelieved as doubt:
         return await _store(tx, provider, callback, doubt.verdict)
     row = await tx.first(_named(provider, heard).with_for_update())

@@ -104,7 +104,9 @@ class Callback(msgspec.Struct, frozen=True):
 
     query: str = ""
     body: bytes = b""
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}  # names in lower case
+    method: str = "POST"
+    path: str = ""  # with our secret: signed by some, stored by nobody
 
 
 class Unbelieved(Exception):

@@ -33,6 +33,7 @@ class Module(Protocol):
 MODULES: tuple[Module, ...] = (campay,)
 
 _BY_NAME = {module.CAPABILITIES.name: module for module in MODULES}
+NAMES = frozenset(_BY_NAME)
 
 
 def build(settings: Settings) -> tuple[spoken.Provider, ...]:

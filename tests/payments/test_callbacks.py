@@ -15,7 +15,7 @@ from litestar.di import Provide
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from channels.payments import campay_callback
+from channels.payments import payment_callback
 from core.database import Database
 from core.settings import Settings
 from ledger.chart import in_transit
@@ -34,7 +34,7 @@ DOOR = "/payments/campay/demo"
 
 @pytest.fixture
 async def web(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    app = Litestar([campay_callback], dependencies={"database": Provide(lambda: database, sync_to_thread=False)})
+    app = Litestar([payment_callback], dependencies={"database": Provide(lambda: database, sync_to_thread=False)})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 

@@ -10,7 +10,7 @@ import pytest
 from litestar import Litestar
 from litestar.di import Provide
 
-from channels.payments import campay_callback
+from channels.payments import payment_callback
 from core.crypto import Keyring
 from core.database import Database
 from core.http import HttpClient
@@ -32,7 +32,7 @@ def web_url(database_url: str, settings: Settings, keys: Keyring) -> Iterator[st
 
     database = Database(database_url, settings=settings, keys=keys)  # connects in the server's own loop
     provide = Provide(lambda: database, sync_to_thread=False)
-    app = Litestar([campay_callback], dependencies={"database": provide}, on_shutdown=[database.close])
+    app = Litestar([payment_callback], dependencies={"database": provide}, on_shutdown=[database.close])
     with serve(app) as url:
         yield url
 
