@@ -63,7 +63,7 @@ class Settlement:
         if case.attempt.provider_ref is None:
             case = await attempts.note(tx, case, provider_ref=record.ref)
         if record.word is Word.SUCCESSFUL:
-            await self._succeeded(tx, case, record, provider)
+            await self.succeeded(tx, case, record, provider)
         elif record.word is Word.FAILED:
             await self.failed(tx, case, State.FAILED, record.failure or Failure.UNSTATED, "READ FAILED")
             await _rest(tx, case)
@@ -87,7 +87,11 @@ class Settlement:
     async def failed(self, tx: Tx, case: Case, to: State, failure: Failure, evidence: str) -> None:
         """The attempt certainly moved no money: try once more where that is safe, else tell the house."""
         moved = await attempts.move(tx, case, to, failure=failure, evidence=evidence, next_check_at=None)
-        if moved is None or moved.payment.state is not PaymentState.OPEN or await _another_is_live(tx, moved):
+        if moved is None or await _another_is_live(tx, moved):
+            return
+        if not _waits(case):
+            if case.payment.state is PaymentState.REVIEW:  # its customer was told long ago
+                await attempts.close(tx, case.payment, PaymentState.FAILED, failure)
             return
         again = await _when_again(tx, moved, failure)
         if again is None:
@@ -118,7 +122,9 @@ class Settlement:
         if owed.kind is Kind.COLLECT:
             await self._tell(tx, self._outcomes.expired, owed)
 
-    async def _succeeded(self, tx: Tx, case: Case, record: Record, provider: Provider) -> None:
+    async def succeeded(
+        self, tx: Tx, case: Case, record: Record, provider: Provider, evidence: str = "READ SUCCESSFUL"
+    ) -> None:
         """Money moved. What does not fit goes to suspense and to a person; nothing is released for it."""
         moved = _movement(case, record, provider)
         if moved is None:
@@ -130,7 +136,7 @@ class Settlement:
             tx,
             case,
             State.SUCCEEDED if fits else State.REVIEW,
-            evidence="READ SUCCESSFUL",
+            evidence=evidence,
             carrier=moved.carrier,
             received_xaf=moved.amount_xaf,
             fee_xaf=moved.fee_xaf,
@@ -244,7 +250,7 @@ async def _another_is_live(tx: Tx, case: Case) -> bool:
 
 async def _when_again(tx: Tx, case: Case, failure: Failure) -> datetime | None:
     """When another attempt may go out by itself: only after a technical failure that is certain."""
-    if failure is not Failure.TECHNICAL or case.attempt.in_transit:
+    if failure is not Failure.TECHNICAL or case.attempt.in_transit or case.payment.state is not PaymentState.OPEN:
         return None
     tries = await tx.value(select(func.count()).where(attempt.c.payment_id == case.payment.id))
     again = next_try(tries, tx.now)

@@ -51,8 +51,8 @@ STEPS: dict[State, frozenset[State]] = {
     # Late successes: a provider may contradict itself, and the money is then here.
     State.DEAD: frozenset({State.REVIEW, State.SUCCEEDED}),
     State.FAILED: frozenset({State.REVIEW, State.SUCCEEDED}),
-    # Left to a person before any money was booked: a callback, or a read that goes on, may still bring it.
-    State.REVIEW: frozenset({State.REVIEW, State.SUCCEEDED}),
+    # Left to a person before any money was booked: people, a callback, or a read that goes on may still settle it.
+    State.REVIEW: frozenset({State.REVIEW, State.FAILED, State.SUCCEEDED}),
     State.SUCCEEDED: frozenset(),
 }
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from channels.payments import payment_callback
 from core.database import Database
 from core.settings import Settings
-from ledger.chart import in_transit
+from ledger.chart import in_transit, restaurant_payable
 from payments.doorbell import ring
 from payments.providers.campay import Campay
 from payments.providers.protocol import Answer, Callback, Record, Request
@@ -261,23 +261,25 @@ async def test_a_silent_attempt_in_review_still_hears_its_callback(
     assert await house.states() == ["REVIEW"]
     await web.get(DOOR, params=campay.callback(campay.decide(status), key=key))
     await house.sweep()
-    states = {"SUCCESSFUL": ["PREPARED", "SUCCEEDED"], "FAILED": ["REVIEW"]}
+    states = {"SUCCESSFUL": ["PREPARED", "SUCCEEDED"], "FAILED": ["FAILED"]}
     assert sorted(await house.states()) == states[status]
     assert house.outcomes == ["expired"]
 
 
+@pytest.mark.parametrize(("status", "state", "owed_xaf"), [("SUCCESSFUL", "SUCCEEDED", 0), ("FAILED", "FAILED", 2550)])
 async def test_a_silent_payout_in_review_still_hears_its_callback(
-    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, status: str, state: str, owed_xaf: int
 ) -> None:
-    await house.pay_out()
+    owed = await house.pay_out()
     campay.after["/withdraw/"].append(lost)
     for _ in range(40):
         await house.sweep(days=1.2)
     assert await house.states() == ["REVIEW"]
-    await web.get(DOOR, params=campay.callback(campay.decide("SUCCESSFUL"), key=key))
+    await web.get(DOOR, params=campay.callback(campay.decide(status), key=key))
     await house.sweep()
-    assert (await house.states(), house.outcomes) == (["SUCCEEDED"], ["payout_done"])
+    assert (await house.states(), house.outcomes) == ([state], ["payout_done"])
     assert await house.balance(in_transit("campay")) == 0
+    assert await house.balance(restaurant_payable(owed.reference)) == owed_xaf
     assert await house.findings() == []
 
 
