@@ -7,6 +7,8 @@ import phonenumbers
 from core.errors import InvalidPhone
 
 MTN, ORANGE, NEXTTEL, CAMTEL = "mtn", "orange", "nexttel", "camtel"
+# A wallet of its own, under a number of any carrier: no prefix points to it, the customer names it.
+EXPRESS_UNION = "express_union"
 
 # First match wins. 684 and 685 are claimed by two carriers; see settings.carrier_prefixes.
 CARRIER_PREFIXES: tuple[tuple[str, str], ...] = (

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from core.settings import Settings
-from payments.providers import campay
+from payments.providers import campay, noupay
 from payments.providers import protocol as spoken
 from payments.providers.protocol import Callback, Capabilities, Ring
 
@@ -30,7 +30,7 @@ class Module(Protocol):
         ...
 
 
-MODULES: tuple[Module, ...] = (campay,)
+MODULES: tuple[Module, ...] = (campay, noupay)
 
 _BY_NAME = {module.CAPABILITIES.name: module for module in MODULES}
 NAMES = frozenset(_BY_NAME)

@@ -144,6 +144,11 @@ def client(settings: Settings, url: str) -> HttpClient:
     )
 
 
+def callback_url(settings: Settings, provider: str) -> str:
+    """Where a provider that is told so with each request rings."""
+    return f"{settings.base_url}/payments/{provider}/{settings.payments_secret}"
+
+
 async def _by(ends: float, call: Awaitable[Result], *, late: Exception) -> Result:
     """What `call` returns before `ends` by the loop's clock. Raises `late` afterwards."""
     try:
