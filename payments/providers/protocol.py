@@ -37,7 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     carrier: str
     purpose: str
     returns: UUID | None = None  # a refund: the attempt that collected the money
-    returns_ref: str | None = None  # the same, by the provider's reference
+    returns_ref: str | None = None  # the same, by its reference at THIS provider; None when another one collected it
 
 
 class Proof(StrEnum):
