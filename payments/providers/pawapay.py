@@ -155,8 +155,8 @@ class Pawapay:
             answer = await self._wire.read(f"{way.path}/{ref}")
             shown.append(finding(answer, way, ref) if answer else None)
             if isinstance(shown[-1], Record):
-                break
-        return shown[-1] if None not in shown else None
+                return shown[-1]
+        return None if None in shown else Absence()
 
     async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
         """Our id is the reference."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from core.settings import Settings
-from payments.providers import campay, noupay
+from payments.providers import campay, mtn, noupay, pawapay
 from payments.providers import protocol as spoken
 from payments.providers.protocol import Callback, Capabilities, Ring
 
@@ -30,15 +30,17 @@ class Module(Protocol):
         ...
 
 
-MODULES: tuple[Module, ...] = (campay, noupay)
+MODULES: tuple[Module, ...] = (campay, noupay, pawapay, mtn)
 
 _BY_NAME = {module.CAPABILITIES.name: module for module in MODULES}
 NAMES = frozenset(_BY_NAME)
 
 
 def build(settings: Settings) -> tuple[spoken.Provider, ...]:
-    """The adapters of `payment_providers`, the preferred first; also those that have attempts to read, but no
-    credentials to send with."""
+    """The adapters of `payment_providers`, the preferred first. Raises ValueError for a name that is none.
+
+    One without credentials is among them: it sends nothing, and its attempts of old are still ours to settle.
+    """
     return tuple(module.build(settings) for module in _named(settings))
 
 
@@ -53,4 +55,7 @@ def hear(provider: str) -> Hear:
 
 
 def _named(settings: Settings) -> list[Module]:
-    return [_BY_NAME[name] for name in settings.payment_providers if name in _BY_NAME]
+    unknown = [name for name in settings.payment_providers if name not in _BY_NAME]
+    if unknown:
+        raise ValueError(f"PAYMENT_PROVIDERS: {unknown[0]} is none of {', '.join(_BY_NAME)}")
+    return [_BY_NAME[name] for name in settings.payment_providers]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -91,16 +91,25 @@ class RenewedToken:
 class Wire:
     """Calls to one provider, each with its credential and its time budget (D22)."""
 
-    def __init__(self, settings: Settings, client: HttpClient, credential: Credential, scheme: str) -> None:
-        """`scheme`: the header and what stands before the credential, as in `Authorization: Bearer `."""
+    def __init__(
+        self,
+        settings: Settings,
+        client: HttpClient,
+        credential: Credential,
+        scheme: str,
+        always: Mapping[str, str] = {},
+    ) -> None:
+        """`scheme`: the header and what stands before the credential, as in `Authorization: Bearer `.
+
+        `always`: headers that go with every call.
+        """
         self._budget_seconds = settings.provider_connect_seconds + settings.provider_read_seconds
         self._client = client
         self._credential = credential
         self._header, _, self._prefix = scheme.partition(": ")
+        self._always = always
 
-    async def call(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
-    ) -> http.Answer:
+    async def call(self, method: str, path: str, *, headers: Mapping[str, str] = {}, **options: Any) -> http.Answer:
         """One call, made once more with a new token on a 401. Raises NotSent, NoAnswer.
 
         All of it has one time budget. Where that ends while the token is waited for, nothing was sent.
@@ -108,8 +117,8 @@ class Wire:
         ends = asyncio.get_running_loop().time() + self._budget_seconds
         for _ in range(2):
             token = await _by(ends, self._credential.current(), late=NotSent("TOKEN"))
-            sent = {**(headers or {}), self._header: f"{self._prefix}{token}"}
-            asked = self._client.request(method, path, headers=sent, **options)
+            complete = {**self._always, **headers, self._header: f"{self._prefix}{token}"}
+            asked = self._client.request(method, path, headers=complete, **options)
             answer = await _by(ends, asked, late=NoAnswer("BUDGET"))
             if answer.status != 401 or not self._credential.drop(token):
                 return answer

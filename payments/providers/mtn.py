@@ -1,0 +1,270 @@
+"""MTN MoMo Open API (contracts/pawapay-and-mtn.md; https://momodeveloper.mtn.com). It takes our id as the payment's.
+
+Two products with tokens of their own: money comes in by collection and goes out by disbursement. Callbacks are
+not signed, so they only ring. There is no list of movements.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from core import http
+from core.http import HttpClient
+from core.money import basis_points_up
+from core.phones import MTN
+from core.settings import Settings
+from payments.providers import fields, wire
+from payments.providers.protocol import (
+    Absence,
+    Answer,
+    Callback,
+    Capabilities,
+    HistoryLine,
+    Proof,
+    Record,
+    Request,
+    Ring,
+    Unbelieved,
+    Word,
+)
+from payments.providers.wire import FreshToken, RenewedToken, Wire
+from payments.states import Failure, Kind
+
+CAPABILITIES = Capabilities(
+    name="mtn",
+    carriers=frozenset({MTN}),
+    idempotent_create=True,
+    lookup_by_our_id=True,
+    native_refund=True,
+    expiry_known=True,  # EXPIRED, or COULD_NOT_PERFORM_TRANSACTION after five minutes
+    tells_holder=True,
+    reads_per_second=10.0,
+)
+
+# Why a movement that was taken came to nothing. INTERNAL_PROCESSING_ERROR is most often an empty wallet, and
+# COULD_NOT_PERFORM_TRANSACTION a prompt that nobody approved (MTN's list of common errors): neither is technical.
+FAILURES = {
+    "APPROVAL_REJECTED": Failure.REJECTED,
+    "EXPIRED": Failure.REJECTED,
+    "COULD_NOT_PERFORM_TRANSACTION": Failure.REJECTED,
+    "NOT_ENOUGH_FUNDS": Failure.INSUFFICIENT_FUNDS,
+    "PAYER_NOT_FOUND": Failure.WRONG_NUMBER,
+    "PAYEE_NOT_FOUND": Failure.WRONG_NUMBER,
+    "SENDER_ACCOUNT_NOT_ACTIVE": Failure.WRONG_NUMBER,
+    "PAYEE_NOT_ALLOWED_TO_RECEIVE": Failure.WRONG_NUMBER,
+    "PAYER_LIMIT_REACHED": Failure.LIMIT,
+    "LOW_BALANCE_OR_PAYEE_LIMIT_REACHED_OR_NOT_ALLOWED": Failure.LIMIT,
+    "SERVICE_UNAVAILABLE": Failure.TECHNICAL,
+}
+# Going out, the payer is us.
+_OWN_FAILURES = {
+    "NOT_ENOUGH_FUNDS": Failure.LOW_FLOAT,
+    "LOW_BALANCE_OR_PAYEE_LIMIT_REACHED_OR_NOT_ALLOWED": Failure.LOW_FLOAT,
+}
+# Said of the number or of our account before anything is asked of anybody; with a status from 500 they prove nothing.
+REFUSALS = {
+    "PAYER_NOT_FOUND": Failure.WRONG_NUMBER,
+    "PAYEE_NOT_FOUND": Failure.WRONG_NUMBER,
+    "PAYER_LIMIT_REACHED": Failure.LIMIT,
+    "NOT_ALLOWED": Failure.TECHNICAL,
+    "NOT_ALLOWED_TARGET_ENVIRONMENT": Failure.TECHNICAL,
+    "INVALID_CALLBACK_URL_HOST": Failure.TECHNICAL,
+    "INVALID_CURRENCY": Failure.UNSUPPORTED,
+}
+WORDS = {"PENDING": Word.PENDING, "SUCCESSFUL": Word.SUCCESSFUL, "FAILED": Word.FAILED}
+ABSENT = "RESOURCE_NOT_FOUND"
+
+_NOTE_LENGTH = 160
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """Where a movement lives, and what its other party is called there."""
+
+    path: str
+    party: str
+
+
+_COLLECTION = _Way("/collection/v1_0/requesttopay", "payer")
+_TRANSFER = _Way("/disbursement/v1_0/transfer", "payee")
+_REFUND = _Way("/disbursement/v1_0/refund", "payee")
+# Money that another provider collected is returned by a transfer: a refund may be found there, too.
+_WAYS = {Kind.COLLECT: (_COLLECTION,), Kind.PAYOUT: (_TRANSFER,), Kind.REFUND: (_REFUND, _TRANSFER)}
+
+
+class Mtn:
+    """The adapter. One per process: it holds the connection pool and a token for each product."""
+
+    def __init__(self, settings: Settings, *, http_client: HttpClient | None = None) -> None:
+        self._settings = settings
+        self._http = http_client or wire.client(settings, settings.mtn_url)
+        self._collection = self._product(
+            "collection",
+            settings.mtn_collection_user,
+            settings.mtn_collection_key,
+            settings.mtn_collection_subscription,
+        )
+        self._disbursement = self._product(
+            "disbursement",
+            settings.mtn_disbursement_user,
+            settings.mtn_disbursement_key,
+            settings.mtn_disbursement_subscription,
+        )
+
+    def _product(self, name: str, user: str, key: str, subscription: str) -> Wire:
+        subscribed = {"Ocp-Apim-Subscription-Key": subscription}
+
+        async def fetch() -> FreshToken | None:
+            answer = await self._http.request("POST", f"/{name}/token/", headers=subscribed, auth=(user, key))
+            body = answer.json()
+            token, lasts = fields.text(body.get("access_token")), fields.decimal(body.get("expires_in"))
+            return FreshToken(token, int(lasts or 0)) if answer.status == 200 and token else None
+
+        headers = {**subscribed, "X-Target-Environment": self._settings.mtn_target_environment}
+        return Wire(self._settings, self._http, RenewedToken(fetch), "Authorization: Bearer ", headers)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    # -- money
+
+    async def send(self, request: Request) -> Answer:
+        """`POST` a requesttopay, a transfer or a refund; see `classify` for what an answer proves."""
+        way, ref = _way(request), str(request.attempt_id)
+        note = fields.plain(f"Mboa {request.purpose}", _NOTE_LENGTH)
+        body = {
+            "amount": str(request.amount_xaf),
+            "currency": self._settings.mtn_currency,
+            "externalId": ref,
+            "payerMessage": note,
+            "payeeNote": note,
+            **_terms(request, way),
+        }
+        headers = {"X-Reference-Id": ref, "X-Callback-Url": wire.callback_url(self._settings, CAPABILITIES.name)}
+        line = self._line(way)
+        return await line.send(lambda answer: classify(answer, ref), "POST", way.path, json=body, headers=headers)
+
+    def _line(self, way: _Way) -> Wire:
+        return self._collection if way is _COLLECTION else self._disbursement
+
+    def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
+        rates = self._settings.mtn_collect_fee_bp if kind is Kind.COLLECT else self._settings.mtn_payout_fee_bp
+        return basis_points_up(amount_xaf, rates.get(carrier, 0))
+
+    # -- reads
+
+    async def read(self, ref: str, kind: Kind) -> Record | None:
+        """`GET` by the id that the request went out with."""
+        found = await self._find(ref, kind)
+        return found if isinstance(found, Record) else None
+
+    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
+        """The same: the reference is our id. Absent only where every way of its kind knows nothing of it."""
+        return await self._find(str(attempt_id), kind)
+
+    async def _find(self, ref: str, kind: Kind) -> Record | Absence | None:
+        shown: list[Record | Absence | None] = []
+        for way in _WAYS[kind]:
+            answer = await self._line(way).read(f"{way.path}/{ref}")
+            shown.append(finding(answer, way, ref, self._settings.mtn_currency) if answer else None)
+            if isinstance(shown[-1], Record):
+                return shown[-1]
+        return None if None in shown else Absence()
+
+    async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
+        """Our id is the reference."""
+        return [str(attempt_id)]
+
+    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
+        """MTN lists nothing: reconciliation reads attempt by attempt."""
+        return []
+
+    async def floats(self) -> dict[str, int] | None:
+        """`GET /disbursement/v1_0/account/balance`, floored: what payouts draw on."""
+        body = await self._disbursement.body("/disbursement/v1_0/account/balance")
+        amount = fields.decimal(body.get("availableBalance"))
+        return None if amount is None else {MTN: int(amount)}
+
+    async def holder(self, phone: str) -> str | None:
+        """`GET …/accountholder/msisdn/{msisdn}/basicuserinfo`"""
+        account = f"/disbursement/v1_0/accountholder/msisdn/{phone.removeprefix('+')}/basicuserinfo"
+        body = await self._disbursement.body(account)
+        parts = [fields.text(body.get(name)) for name in ("given_name", "family_name")]
+        return fields.text(body.get("name")) or " ".join(part for part in parts if part) or None
+
+
+def _way(request: Request) -> _Way:
+    """A refund of what MTN itself collected is one; all other money out is a transfer."""
+    if request.kind is Kind.COLLECT:
+        return _COLLECTION
+    return _REFUND if request.returns_ref else _TRANSFER
+
+
+def _terms(request: Request, way: _Way) -> dict[str, Any]:
+    """What the ways do not have in common."""
+    if way is _REFUND:
+        return {"referenceIdToRefund": request.returns_ref}
+    return {way.party: {"partyIdType": "MSISDN", "partyId": request.phone.removeprefix("+")}}
+
+
+def classify(answer: http.Answer, ref: str) -> Answer:
+    """What MTN's answer to a request for money proves. The same id sent again has no effect."""
+    code = fields.text(answer.json().get("code"))
+    if answer.status in (202, 409):  # RESOURCE_ALREADY_EXIST
+        return Answer(Proof.ACCEPTED, code or f"HTTP {answer.status}", ref=ref)
+    if code in REFUSALS and 400 <= answer.status < 500:
+        return Answer(Proof.REFUSED, code, failure=REFUSALS[code])
+    return Answer(Proof.UNKNOWN, f"HTTP {answer.status}")
+
+
+def finding(answer: http.Answer, way: _Way, ref: str, currency: str) -> Record | Absence | None:
+    """What a read shows; None when it cannot be read. A proxy's 404 is no proof of absence."""
+    body = answer.json()
+    word = fields.word(body.get("status"), WORDS)
+    if answer.status == 404 and body.get("code") == ABSENT:
+        return Absence()
+    if answer.status != 200 or word is None:
+        return None
+    told = fields.text(body.get("currency"))
+    return Record(
+        ref=ref,
+        word=word,
+        our_id=fields.text(body.get("externalId")),
+        collects=way is _COLLECTION,
+        amount=fields.decimal(body.get("amount")),
+        net=None,
+        currency="XAF" if told == currency else told,  # the sandbox counts in EUR
+        phone=fields.phone(fields.inner(body, way.party).get("partyId")),
+        carrier=MTN,
+        failure=_failure(body, way) if word is Word.FAILED else None,
+    )
+
+
+def _failure(body: dict[str, Any], way: _Way) -> Failure:
+    """`reason` is a word, or an object with that word as its `code`."""
+    code = fields.text(fields.inner(body, "reason").get("code")) or fields.text(body.get("reason")) or ""
+    meanings = FAILURES if way is _COLLECTION else {**FAILURES, **_OWN_FAILURES}
+    return meanings.get(code, Failure.UNSTATED)
+
+
+def build(settings: Settings) -> Mtn:
+    return Mtn(settings)
+
+
+def configured(settings: Settings) -> bool:
+    """Both products: what came in by one must be able to go back by the other."""
+    return bool(settings.mtn_collection_user and settings.mtn_disbursement_user)
+
+
+def hear(callback: Callback, settings: Settings, now: datetime) -> Ring:
+    """Which movement to look at. Raises Unbelieved when it cannot be read; nobody signs it."""
+    told = fields.json_object(callback.body) or {}
+    our_id = fields.our_ref(told.get("externalId"))
+    if our_id is None:
+        raise Unbelieved("unreadable")
+    return Ring(ref=our_id, our_id=our_id)
