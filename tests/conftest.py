@@ -110,6 +110,8 @@ def settings() -> Settings:
         ussd_secret=Secret("demo"),
         sms_secret=Secret("demo"),
         payments_secret=Secret("demo"),
+        campay_username="app",  # a provider without credentials has no route
+        campay_password=Secret("secret"),
         campay_webhook_key=Secret("webhook key of the simulated CamPay"),
         password_hash_kib=1024,
         pin_hash_kib=1024,
