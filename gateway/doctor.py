@@ -6,6 +6,7 @@ An attempt that waits for a person is a finding too: nothing else will ever end 
 import asyncio
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 from sqlalchemy import text
 
@@ -33,7 +34,14 @@ SELECT code, balance FROM account WHERE code LIKE 'escrow:%' AND balance <> 0
 AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_order.id)
 """)
 _FORGOTTEN = text("SELECT id, state FROM attempt WHERE state = ANY(:live) AND next_check_at IS NULL")
-_LEFT = text("SELECT id, evidence, kind, amount_xaf FROM attempt WHERE state = 'REVIEW' ORDER BY created_at, id")
+_LEFT = text("""
+SELECT id, evidence, kind, amount_xaf FROM attempt
+WHERE state = 'REVIEW' AND NOT EXISTS (SELECT FROM review_closed WHERE attempt_id = attempt.id) ORDER BY created_at, id
+""")
+_UNKNOWN = text("""
+SELECT id, kind, amount_xaf FROM attempt
+WHERE state = 'UNKNOWN' AND kind <> 'collect' AND sent_at <= :since ORDER BY created_at, id
+""")
 _FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
 
@@ -64,11 +72,16 @@ async def _escrow(tx: Tx) -> list[str]:
 async def _attempts(tx: Tx) -> list[str]:
     rows = await tx.all(_FORGOTTEN, {"live": [str(state) for state in LIVE]})
     left = await tx.all(_LEFT)
+    unknown = await tx.all(_UNKNOWN, {"since": tx.now - timedelta(hours=tx.settings.unknown_payout_hours)})
     return [
         *(f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows),
         *(
             f"attempt {row.id} ({row.kind} of {row.amount_xaf}) is REVIEW ({row.evidence}): it waits for a person"
             for row in left
+        ),
+        *(
+            f"attempt {row.id} ({row.kind} of {row.amount_xaf}) is UNKNOWN for too long: two finance users decide"
+            for row in unknown
         ),
     ]
 

@@ -14,10 +14,12 @@ INSTANT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     _proposals()
+    _reviews()
 
 
 def downgrade() -> None:
-    op.drop_table("proposal")
+    for table in ("review_closed", "proposal"):
+        op.drop_table(table)
 
 
 def _proposals() -> None:
@@ -42,3 +44,13 @@ def _proposals() -> None:
     )
     is_open = sa.text("state = 'open'")
     op.create_index("uq_proposal_open", "proposal", ["kind", "subject"], unique=True, postgresql_where=is_open)
+
+
+def _reviews() -> None:
+    op.create_table(
+        "review_closed",
+        sa.Column("attempt_id", sa.Uuid, sa.ForeignKey("attempt.id"), primary_key=True),
+        sa.Column("proposal_id", sa.Uuid, sa.ForeignKey("proposal.id"), nullable=False, unique=True),
+        sa.Column("ruling", sa.Text, nullable=False),
+        sa.Column("closed_at", INSTANT, nullable=False),
+    )

@@ -40,8 +40,12 @@ class House:
     def another_engine(self, kind: type[Campay] = Campay) -> Engine:
         """As another worker process would have it."""
         adapter = kind(self.database.settings, http_client=self.campay.client())
-        names = ("paid", "failed", "expired", "surplus", "payout_done")
-        return Engine(self.database, (adapter,), Outcomes(**{name: self._handler(name) for name in names}))
+        return Engine(self.database, (adapter,), self.handlers)
+
+    @property
+    def handlers(self) -> Outcomes:
+        """Handlers that note what they hear in `told`."""
+        return Outcomes(**{name: self._handler(name) for name in Outcomes.__struct_fields__})
 
     def _handler(self, name: str) -> Any:
         async def handle(tx: Tx, told: Payment) -> None:

@@ -1,0 +1,232 @@
+"""What two finance users decide where no provider will: payouts of unknown fate, and attempts left to a person.
+
+A ruling on an attempt that nothing is booked for is treated as the provider's last word would be, so it takes the
+same road through `settlement`. A ruling on money that did not fit moves it out of suspense, in a journal of its own.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Column, DateTime, ForeignKey, Table, Text, Uuid, insert, select
+
+from core import four_eyes
+from core.database import Tx, metadata
+from core.errors import Conflict, InvalidInput, NotFound
+from core.four_eyes import Proposal
+from ledger.chart import GOODWILL, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, SUSPENSE_UNMATCHED
+from ledger.service import Leg, post
+from payments import attempts, journals, service
+from payments.attempts import Case
+from payments.outcomes import Outcomes
+from payments.providers.protocol import Provider, Record, Word
+from payments.settlement import SURPLUS, Settlement
+from payments.states import Failure, Kind, PaymentState, State
+from payments.tables import attempt
+
+KIND = "attempt"  # of the proposals
+
+
+class Ruling(StrEnum):
+    """What people say became of an attempt, or shall become of its money."""
+
+    # nothing is booked yet
+    PAID = "paid"  # the money moved: seen at the provider, or confirmed by the payee
+    UNPAID = "unpaid"  # it certainly did not
+    # a collection that does not fit, in suspense:mismatch
+    RETURN = "return"  # back to the phone that was asked
+    RETURNED = "returned"  # somebody has sent it back at the provider: that movement is in suspense:unmatched
+    # a payout that does not fit, owed to suspense:mismatch
+    ACCEPT = "accept"  # what arrived settles it; the rest is owed again, what is too much is our loss
+    ABSORB = "absorb"  # it reached nobody it was meant for, or reached them twice: our loss
+    RECOVER = "recover"  # the payee keeps it, and is owed that much less
+
+
+class NotForPeople(Conflict):
+    """The attempt is not one for people, or not with this ruling; `rulings` are those that it is open to."""
+
+    text_key = "error.not_for_people"
+
+
+class TooEarly(Conflict):
+    """The provider may still tell: people decide `hours` after sending."""
+
+    text_key = "error.decided_too_early"
+
+
+# An attempt is in REVIEW for ever; this is what closed the case.
+review_closed = Table(
+    "review_closed",
+    metadata,
+    Column("attempt_id", Uuid, ForeignKey("attempt.id"), primary_key=True),  # booked money is ruled on once
+    Column("proposal_id", Uuid, ForeignKey("proposal.id"), nullable=False, unique=True),
+    Column("ruling", Text, nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+)
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """A case before people: what may be ruled, and what was booked for it."""
+
+    case: Case
+    rulings: frozenset[Ruling]
+    received_xaf: int
+
+
+async def propose(
+    tx: Tx, *, attempt_id: UUID, ruling: Ruling, reason: str, by: UUID, amount_xaf: int | None = None
+) -> Proposal:
+    """Put a ruling before another finance user. `amount_xaf`: what moved, by default what was asked for.
+
+    Raises NotForPeople, TooEarly, NotFound, AlreadyProposed, InvalidInput.
+    """
+    question = await _question(tx, attempt_id, ruling)
+    if amount_xaf is not None and (ruling is not Ruling.PAID or amount_xaf <= 0):
+        raise InvalidInput(field="amount_xaf")
+    moved_xaf = amount_xaf or question.case.payment.amount_xaf
+    details = {"ruling": ruling, **({"amount_xaf": moved_xaf} if ruling is Ruling.PAID else {})}
+    return await four_eyes.propose(tx, kind=KIND, subject=str(attempt_id), details=details, reason=reason, by=by)
+
+
+class Decisions:
+    """Carries out what was approved. `providers` are only asked for their rates: nothing here talks to them."""
+
+    def __init__(self, outcomes: Outcomes, providers: Sequence[Provider]) -> None:
+        self._outcomes = outcomes
+        self._settlement = Settlement(outcomes)
+        self._providers = {provider.capabilities.name: provider for provider in providers}
+
+    async def carry_out(self, tx: Tx, approved: Proposal) -> None:
+        """Do it, in the transaction that approves it. Raises NotForPeople when it has settled itself meanwhile."""
+        ruling = Ruling(approved.details["ruling"])
+        question = await _question(tx, UUID(approved.subject), ruling)
+        case = question.case
+        if ruling is Ruling.PAID:
+            await _close_collection(tx, case)
+            record = as_told(case, approved.details["amount_xaf"])
+            provider = self._providers[case.attempt.provider]
+            await self._settlement.succeeded(tx, case, record, provider, evidence="DECIDED PAID")
+        elif ruling is Ruling.UNPAID:
+            await self._settlement.failed(tx, case, State.FAILED, Failure.UNSTATED, "DECIDED UNPAID")
+        else:
+            closed = {"attempt_id": case.attempt.id, "proposal_id": approved.id, "ruling": ruling, "closed_at": tx.now}
+            await tx.run(insert(review_closed).values(**closed))
+            await self._move_out_of_suspense(tx, question, ruling)
+
+    async def _move_out_of_suspense(self, tx: Tx, question: _Question, ruling: Ruling) -> None:
+        case, moved_xaf = question.case, question.received_xaf
+        if ruling is Ruling.RETURN:
+            await _send_back(tx, case, moved_xaf)
+        elif ruling is Ruling.RETURNED:
+            await _close_collection(tx, case)
+            await _post(tx, case, ruling, [Leg(SUSPENSE_MISMATCH, SUSPENSE_UNMATCHED, moved_xaf)])
+        elif ruling is Ruling.RECOVER:
+            await _post(tx, case, ruling, [Leg(case.account, SUSPENSE_MISMATCH, moved_xaf)])
+        elif ruling is Ruling.ACCEPT:
+            await self._accept(tx, case, moved_xaf)
+        else:
+            await self._absorb(tx, case, moved_xaf)
+
+    async def _accept(self, tx: Tx, case: Case, moved_xaf: int) -> None:
+        owed = await attempts.close(tx, case.payment, PaymentState.PAID)
+        await self._outcomes.payout_done(tx, msgspec.structs.replace(owed, amount_xaf=moved_xaf))
+        resting, asked_xaf = journals.resting(case), case.payment.amount_xaf
+        legs = [
+            Leg(resting, SUSPENSE_MISMATCH, min(asked_xaf, moved_xaf)),
+            Leg(resting, case.account, max(0, asked_xaf - moved_xaf)),
+            Leg(GOODWILL, SUSPENSE_MISMATCH, max(0, moved_xaf - asked_xaf)),
+        ]
+        await _post(tx, case, Ruling.ACCEPT, legs)
+
+    async def _absorb(self, tx: Tx, case: Case, moved_xaf: int) -> None:
+        legs = [Leg(GOODWILL, SUSPENSE_MISMATCH, moved_xaf)]
+        if case.payment.state is PaymentState.REVIEW:  # its money is still set aside: it is owed again
+            legs.append(Leg(journals.resting(case), case.account, case.payment.amount_xaf))
+            owed = await attempts.close(tx, case.payment, PaymentState.FAILED, Failure.UNSTATED)
+            await self._outcomes.payout_done(tx, owed)
+        await _post(tx, case, Ruling.ABSORB, legs)
+
+
+async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
+    """The case, locked, if it is open to `ruling`. Raises NotFound, NotForPeople, TooEarly."""
+    case = await attempts.lock(tx, attempt_id)
+    if case is None:
+        raise NotFound()
+    closed = await tx.value(select(review_closed.c.attempt_id).where(review_closed.c.attempt_id == attempt_id))
+    rulings = frozenset() if closed else _open_to(case)
+    if ruling not in rulings:
+        raise NotForPeople(rulings=", ".join(sorted(rulings)) or "-")
+    if case.attempt.state is State.UNKNOWN:
+        _be_patient(tx, case)
+    received = await tx.value(select(attempt.c.received_xaf).where(attempt.c.id == attempt_id))
+    return _Question(case, rulings, received or 0)
+
+
+def _open_to(case: Case) -> frozenset[Ruling]:
+    """What people may rule, by what is known and booked."""
+    tried, owed = case.attempt, case.payment
+    pays_out = owed.kind is not Kind.COLLECT
+    if tried.settled_at is None:
+        for_people = tried.state is State.REVIEW or (tried.state is State.UNKNOWN and pays_out)
+        return frozenset({Ruling.PAID, Ruling.UNPAID}) if for_people else frozenset()
+    if tried.state is not State.REVIEW:
+        return frozenset()
+    if not pays_out:
+        return frozenset({Ruling.RETURN, Ruling.RETURNED})
+    if owed.state is PaymentState.REVIEW:
+        return frozenset({Ruling.ACCEPT, Ruling.ABSORB})
+    return frozenset({Ruling.ABSORB} if case.account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
+
+
+def _be_patient(tx: Tx, case: Case) -> None:
+    hours = tx.settings.unknown_payout_hours
+    if case.attempt.sent_at is None or tx.now < case.attempt.sent_at + timedelta(hours=hours):
+        raise TooEarly(hours=hours)
+
+
+def as_told(case: Case, amount_xaf: int) -> Record:
+    """What people have established, in the provider's words."""
+    return Record(
+        ref=case.attempt.provider_ref or "",
+        word=Word.SUCCESSFUL,
+        our_id=str(case.attempt.id),
+        collects=case.payment.kind is Kind.COLLECT,
+        amount=Decimal(amount_xaf),
+        net=None,
+        currency="XAF",
+        phone=case.payment.phone,
+        carrier=case.attempt.carrier,
+        failure=None,
+    )
+
+
+async def _send_back(tx: Tx, case: Case, moved_xaf: int) -> None:
+    """From one suspense to the other, and out to the phone as any surplus."""
+    await _close_collection(tx, case)
+    await _post(tx, case, Ruling.RETURN, [Leg(SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, moved_xaf)])
+    await service.request_refund(
+        tx,
+        purpose=SURPLUS,
+        reference=case.payment.reference,
+        payment_id=case.payment.id,
+        amount_xaf=moved_xaf,
+        debit=SUSPENSE_SURPLUS,
+        key=f"surplus:{case.attempt.id}",
+    )
+
+
+async def _close_collection(tx: Tx, case: Case) -> None:
+    """Nobody waits for it any more: what it was for has expired long ago."""
+    if case.payment.kind is Kind.COLLECT and case.payment.state is PaymentState.REVIEW:
+        await attempts.close(tx, case.payment, PaymentState.CANCELLED)
+
+
+async def _post(tx: Tx, case: Case, ruling: Ruling, legs: Sequence[Leg]) -> None:
+    """The journal of a ruling; none where nothing moved (money in a currency that is not ours)."""
+    moving = [leg for leg in legs if leg.amount]
+    about = {"payment": str(case.payment.id), "attempt": str(case.attempt.id), "ruling": str(ruling)}
+    if moving:
+        await post(tx, key=f"attempt:{case.attempt.id}:ruled", kind=f"review_{ruling}", legs=moving, metadata=about)
