@@ -13,8 +13,8 @@ from core.errors import InvalidPhone
 from core.gsm import sms_parts
 from core.phones import MTN, NEXTTEL, ORANGE, carrier_of, parse_phone
 from payments.simulator import callbacks, handsets
-from payments.simulator.faults import FaultyAnswers
 from payments.simulator.networks import Networks, iso, spaced
+from payments.simulator.spoiling import FaultyAnswers
 
 _NETWORK_CODES = {MTN: "62401", ORANGE: "62402", NEXTTEL: "62404"}
 _SANDBOX = "99999"
@@ -34,7 +34,7 @@ def network_code(phone: str) -> str:
     return _NETWORK_CODES.get(carrier_of(phone) or "", _SANDBOX)
 
 
-@post("/messaging")
+@post("/messaging", call="africastalking.messaging")
 async def send(
     data: URLEncodedBody[dict[str, str]], networks: NamedDependency[Networks], api_key: ApiKey = ""
 ) -> Response[Any]:

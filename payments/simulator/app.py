@@ -13,12 +13,13 @@ from core.clock import Clock
 from core.errors import GatewayError
 from core.logs import logger
 from core.texts import say
-from payments.simulator import africastalking, callbacks, campay, endpoints, ussd
+from payments.simulator import africastalking, callbacks, campay, endpoints, mtn, noupay, outcomes, pawapay, ussd
 from payments.simulator.networks import Networks
 from payments.simulator.settings import SimulatorSettings
 
 _TICK_SECONDS = 0.5
 _GRACE_SECONDS = 3  # an answer on hold must not keep the process alive
+_PROVIDERS = (campay.router, noupay.router, pawapay.router, mtn.router)
 
 log = logger(__name__)
 
@@ -38,7 +39,7 @@ def create_simulator(settings: SimulatorSettings, clock: Clock | None = None) ->
         await networks.close()
 
     return Litestar(
-        route_handlers=[ready, campay.router, africastalking.router, endpoints.router],
+        route_handlers=[ready, *_PROVIDERS, africastalking.router, endpoints.router],
         dependencies={"networks": Provide(lambda: networks, sync_to_thread=False)},
         exception_handlers={GatewayError: _refuse},
         lifespan=[working],
@@ -85,8 +86,8 @@ async def _shift(networks: Networks) -> None:
     async with asyncio.TaskGroup() as tasks:
         while True:
             networks.work.clear()
-            campay.expire_prompts(networks)
-            campay.settle_withdrawals(networks)
+            outcomes.expire_prompts(networks)
+            outcomes.carry_out(networks)
             ussd.expire(networks)
             callbacks.start_due(networks, tasks)
             with suppress(TimeoutError):

@@ -1,14 +1,25 @@
 """What the networks tell the product: queued with the change that causes it, tried until it is heard."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
 from core.http import NoAnswer, NotSent
 from payments.simulator import faults
 from payments.simulator.networks import Networks
+
+JSON = "application/json; charset=UTF-8"
+_METHODS = {"get": "GET", "put-json": "PUT"}
+_OPPOSITE = {"SUCCESSFUL": "FAILED", "COMPLETED": "FAILED", "FAILED": "SUCCESSFUL"}
+
+# Headers that prove a callback: of (networks, method, url, body).
+Sign: TypeAlias = Callable[[Networks, str, str, bytes], Mapping[str, str]]
+
+
+def _unsigned(_: Networks, _method: str, _url: str, _body: bytes) -> Mapping[str, str]:
+    return {}
 
 
 def enqueue(
@@ -20,23 +31,60 @@ def enqueue(
     encoding: str = "post-form",
     tries: int = 1,
     retry_seconds: float = 2.0,
+    sign: Sign = _unsigned,
 ) -> None:
-    """Have `fields` sent to the product's `path`, up to `tries` times until it answers 200. Part of a block."""
+    """Have `fields` sent to the product's `path`, up to `tries` times until it answers 200. Part of a block.
+
+    `path` may be a whole URL. What else is sent, or is not, is for the faults to say.
+    """
     fault = faults.take(networks, name)
-    copies = {"no_callback": 0, "duplicate_callback": 2}[fault.kind] if fault else 1
-    for _ in range(copies):
+    wait = fault.seconds if fault and fault.kind == "late_callback" else 0.0
+    for said in _versions(fault.kind if fault else "", fields):
+        body = msgspec.json.encode(said)
+        headers = dict(sign(networks, _METHODS.get(encoding, "POST"), _url(networks, path), body))
+        if fault and fault.kind == "forged_callback" and said is not fields:
+            headers = {header: value[::-1] for header, value in headers.items()}
         networks.store.insert(
             "callback",
             name=name,
             path=path,
             encoding=encoding,
-            fields=msgspec.json.encode(fields).decode(),
+            fields=body.decode(),
+            headers=msgspec.json.encode(headers).decode(),
             tries_left=tries,
             retry_seconds=retry_seconds,
-            due_at=networks.now,
+            due_at=networks.now + wait,
             state="waiting",
         )
     networks.work.set()
+
+
+def _versions(fault: str, fields: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """What is sent instead of `fields`, in order."""
+    match fault:
+        case "no_callback":
+            return []
+        case "duplicate_callback":
+            return [fields, fields]
+        case "lying_callback":  # by the provider itself, rightly signed
+            return [_contradicting(fields), fields]
+        case "forged_callback":  # by somebody else
+            return [_contradicting(fields) | _broken_signature(fields), fields]
+        case _:
+            return [fields]
+
+
+def _contradicting(fields: Mapping[str, object]) -> dict[str, object]:
+    status = str(fields.get("status"))
+    return {**fields, "status": _OPPOSITE.get(status, status)}
+
+
+def _broken_signature(fields: Mapping[str, object]) -> dict[str, object]:
+    return {"signature": str(fields["signature"])[::-1]} if "signature" in fields else {}
+
+
+def _url(networks: Networks, path: str) -> str:
+    return path if "://" in path else f"{networks.settings.product_url.rstrip('/')}{path}"
 
 
 def start_due(networks: Networks, tasks: asyncio.TaskGroup) -> None:
@@ -51,8 +99,7 @@ def start_due(networks: Networks, tasks: asyncio.TaskGroup) -> None:
 
 
 async def _deliver(networks: Networks, callback: dict[str, Any]) -> None:
-    fields = msgspec.json.decode(callback["fields"])
-    heard = await _send(networks, callback["path"], callback["encoding"], fields)
+    heard = await _send(networks, callback)
     networks.store.run(
         """UPDATE callback SET tries_left = tries_left - 1, due_at = ? + retry_seconds,
                state = CASE WHEN ? THEN 'delivered' WHEN tries_left > 1 THEN 'waiting' ELSE 'given_up' END
@@ -64,15 +111,16 @@ async def _deliver(networks: Networks, callback: dict[str, Any]) -> None:
     networks.sending.discard(callback["number"])
 
 
-async def _send(networks: Networks, path: str, encoding: str, fields: dict[str, object]) -> bool:
+async def _send(networks: Networks, callback: Mapping[str, Any]) -> bool:
     """Whether the product answered 200."""
+    encoding, content = callback["encoding"], callback["fields"]
+    said: dict[str, Any]
+    if encoding.endswith("json"):
+        said = {"content": content, "headers": {"content-type": JSON, **msgspec.json.decode(callback["headers"])}}
+    else:
+        said = {"params" if encoding == "get" else "data": msgspec.json.decode(content)}
     try:
-        if encoding == "get":
-            answer = await networks.product.request("GET", path, params=fields)
-        elif encoding == "post-json":
-            answer = await networks.product.request("POST", path, json=fields)
-        else:
-            answer = await networks.product.request("POST", path, data=fields)
+        answer = await networks.product.request(_METHODS.get(encoding, "POST"), callback["path"], **said)
     except (NotSent, NoAnswer):
         return False
     return answer.status == 200

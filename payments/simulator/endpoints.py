@@ -7,14 +7,16 @@ from litestar import Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from core.phones import carrier_of, parse_phone
-from payments.simulator import africastalking, callbacks, campay, faults, handsets, ussd
+from core.phones import MTN, ORANGE, carrier_of, parse_phone
+from payments.simulator import africastalking, callbacks, faults, handsets, movements, outcomes, ussd
 from payments.simulator.faults import Misbehaviour
 from payments.simulator.handsets import Prompt, Subscriber
+from payments.simulator.movements import Movement
 from payments.simulator.networks import Networks
 from payments.simulator.ussd import Repeat, Screen
 
 _SIM_CARD_MESSAGES = 30
+_PAGE = 1000
 
 
 class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient": "to"}):
@@ -134,8 +136,7 @@ async def reject(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> 
 
 def _answer(networks: Networks, msisdn: str, *, approve: bool) -> dict[str, Any]:
     with networks.store.block():
-        prompt, failure = handsets.answer(networks, parse_phone(msisdn), approve=approve)
-        campay.settle(networks, prompt.id, failure)
+        prompt, failure = outcomes.answer(networks, parse_phone(msisdn), approve=approve)
     shown: dict[str, Any] = msgspec.to_builtins(prompt)
     return shown | {"reason": failure}
 
@@ -171,10 +172,39 @@ async def put_faults(data: JSONBody[Misbehaviour], networks: NamedDependency[Net
 async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
     """Counts that let a test prove what did and did not happen."""
     return {
-        "campay": campay.counts(networks),
+        **{name: _counts(networks, name, kinds) for name, kinds in _KINDS.items()},
         "sms": africastalking.counts(networks),
         "ussd": ussd.counts(networks),
         "callbacks": callbacks.counts(networks),
+    }
+
+
+def _counts(networks: Networks, provider: str, kinds: dict[str, str]) -> dict[str, Any]:
+    return {shown: movements.counts(networks, provider, kind) for shown, kind in kinds.items()}
+
+
+# What each provider calls its kinds of movements.
+_PLAIN = {kind: kind for kind in (movements.COLLECT, movements.PAYOUT)}
+_KINDS = {
+    "campay": {"collect": movements.COLLECT, "withdraw": movements.PAYOUT},
+    "noupay": _PLAIN,
+    "pawapay": {**_PLAIN, "refund": movements.REFUND},
+    "mtn": {**_PLAIN, "refund": movements.REFUND},
+}
+
+
+@get("/movements")
+async def moved(networks: NamedDependency[Networks], after: FromQuery[int] = 0) -> list[Movement]:
+    """What really happened at all providers, a page at a time, the oldest first."""
+    return movements.after(networks, after, _PAGE)
+
+
+@get("/floats")
+async def floats(networks: NamedDependency[Networks]) -> dict[str, dict[str, int]]:
+    """What the providers hold for the merchant, by provider and carrier."""
+    return {
+        name: {carrier: movements.float_of(networks, name, carrier) for carrier in (MTN, ORANGE)}
+        for name in movements.TITLES
     }
 
 
@@ -182,6 +212,6 @@ router = Router(
     "/simulator",
     route_handlers=[
         look, dial, key_in, repeat, drop, inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber,
-        get_faults, put_faults, state,
+        get_faults, put_faults, state, moved, floats,
     ],
 )  # fmt: skip

@@ -1,65 +1,108 @@
-"""Faults on order: the answer that gets lost, the one that hangs, the callback that never comes or comes twice.
+"""What goes wrong, and when: asked for by the name of a call, or drawn from a seed.
 
-A fault is asked for by the name of a call and used up by the next `count` calls of that name, so that a
-test says what goes wrong and when, and nothing is left to chance.
+A scripted fault is used up by the next `count` calls of its name, so that a test says what goes wrong and when.
+With a `level` faults are drawn for every other call too, the same ones for the same (seed, call, number of the
+call), and people answer their prompts by themselves (levels.py). Every fault that was met is counted.
 """
 
-import asyncio
+import random
 from typing import Annotated, Literal
 
 import msgspec
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from payments.simulator import levels
 from payments.simulator.networks import Networks
 
-AnswerFault = Literal["lose_before", "lose_after", "hold"]  # before or after the effect; hold answers late
-CallbackFault = Literal["no_callback", "duplicate_callback"]
+# Loses the answer before or after the effect; answers late; a proxy's HTML; the answer to a repeat, after the effect.
+AnswerFault = Literal["lose_before", "lose_after", "hold", "html_before", "html_after", "conflict"]
+# A word nobody documented; "None"; a fraction of a franc; not to be found although it is there.
+ReadFault = Literal["unknown_word", "amount_none", "amount_fraction", "not_yet"]
+CallbackFault = Literal["no_callback", "duplicate_callback", "late_callback", "forged_callback", "lying_callback"]
+# A float that is too low whatever it holds; payouts that fail, take their time, or are taken back after their success.
+PayoutFault = Literal["low_float", "fails", "slow", "reversed"]
+# What people do with a prompt: `seconds` say when. Silent ones never answer, poor ones have no money.
+PayerFault = Literal["approves", "rejects", "poor", "silent"]
+Kind = AnswerFault | ReadFault | CallbackFault | PayoutFault | PayerFault
 
-ANSWERS = (
-    "campay.token", "campay.collect", "campay.transaction", "campay.withdraw", "campay.balance", "campay.history",
-    "campay.holder_info", "africastalking.messaging",
+_MONEY = (
+    "campay.collect", "campay.withdraw", "noupay.collect", "noupay.payout",
+    "pawapay.deposit", "pawapay.payout", "pawapay.refund", "mtn.requesttopay", "mtn.transfer", "mtn.refund",
 )  # fmt: skip
-CALLBACKS = ("campay.callback", "africastalking.incoming", "africastalking.report", "ussd.event")
+_READS = ("campay.transaction", "noupay.read", "pawapay.read", "mtn.read")
+_REST = (
+    "campay.token", "campay.balance", "campay.history", "campay.holder_info", "noupay.balance", "pawapay.balance",
+    "mtn.token", "mtn.balance", "mtn.holder", "africastalking.messaging",
+)  # fmt: skip
+_CALLBACKS = (
+    "campay.callback", "noupay.callback", "pawapay.callback", "mtn.callback",
+    "africastalking.incoming", "africastalking.report", "ussd.event",
+)  # fmt: skip
+_SERVED = {"campay": ("mtn", "orange"), "noupay": ("mtn", "orange"), "pawapay": ("mtn", "orange"), "mtn": ("mtn",)}
+_FLOATS = tuple(f"{name}.float.{carrier}" for name, carriers in _SERVED.items() for carrier in carriers)
+
+# What may happen to which calls.
+_HAPPENS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("lose_before", "lose_after", "hold", "html_before", "html_after"), (*_MONEY, *_READS, *_REST)),
+    (("conflict",), _MONEY),
+    (("unknown_word", "amount_none", "amount_fraction"), _READS),
+    (("not_yet",), ("pawapay.lookup", "mtn.lookup")),
+    (("no_callback", "duplicate_callback", "late_callback", "forged_callback", "lying_callback"), _CALLBACKS),
+    (("low_float",), _FLOATS),
+    (("fails", "slow", "reversed"), tuple(f"{name}.settlement" for name in _SERVED)),
+    (("approves", "rejects", "poor", "silent"), ("payer",)),
+)
 BUSY_HANDSETS = "busy_handset_fails"
+_APPEARS_SECONDS = 3.0  # a read this soon may still find nothing
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """`kind` happens to the next `count` calls named `call`; `seconds` is how long `hold` holds."""
+    """`kind` happens to the next `count` calls named `call`; `seconds` is how long what takes time takes."""
 
     call: str
-    kind: AnswerFault | CallbackFault
+    kind: Kind
     count: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
-    seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 5.0
 
     def __post_init__(self) -> None:
-        named = CALLBACKS if self.kind in ("no_callback", "duplicate_callback") else ANSWERS
+        named = next(calls for kinds, calls in _HAPPENS if self.kind in kinds)
         if self.call not in named:
             raise ValueError(f"{self.kind} happens to one of: {', '.join(named)}")
 
 
 class Misbehaviour(msgspec.Struct, frozen=True):
-    """All that goes wrong at the moment."""
+    """All that goes wrong at the moment; `met` counts what went wrong since it was last replaced."""
 
     faults: list[Fault] = []
     busy_handset_fails: bool = True  # one handset, one dialogue: a prompt during a USSD session fails
+    level: levels.Name = "none"
+    seed: int = 0
+    late_seconds: Annotated[float, msgspec.Meta(ge=0)] = 960.0  # when a late payer answers: the product has given up
+    met: dict[str, dict[str, int]] = {}
 
 
 def replace(networks: Networks, wanted: Misbehaviour) -> None:
     """Forget all faults and take these."""
     store = networks.store
     with store.block():
-        store.run("DELETE FROM fault")
+        for table in ("fault", "chance", "drawn", "met"):
+            store.run(f"DELETE FROM {table}")  # noqa: S608 - names are ours
         for fault in wanted.faults:
             store.insert("fault", call=fault.call, kind=fault.kind, left=fault.count, seconds=fault.seconds)
         store.run("INSERT OR REPLACE INTO switch VALUES (?, ?)", BUSY_HANDSETS, wanted.busy_handset_fails)
+        if wanted.level != "none":
+            store.insert("chance", only=1, seed=wanted.seed, level=wanted.level, late_seconds=wanted.late_seconds)
 
 
 def current(networks: Networks) -> Misbehaviour:
-    """What is left of what was asked for."""
+    """What is left of what was asked for, and what was met."""
     rows = networks.store.all("SELECT * FROM fault WHERE left > 0 ORDER BY number")
     faults = [Fault(row["call"], row["kind"], row["left"], row["seconds"]) for row in rows]
-    return Misbehaviour(faults, busy_handset_fails(networks))
+    met: dict[str, dict[str, int]] = {}
+    for row in networks.store.all("SELECT * FROM met ORDER BY call, kind"):
+        met.setdefault(row["call"], {})[row["kind"]] = row["times"]
+    chance = networks.store.first("SELECT seed, level, late_seconds FROM chance")
+    drawing = dict(chance) if chance is not None else {}
+    return Misbehaviour(faults, busy_handset_fails(networks), met=met, **drawing)
 
 
 def busy_handset_fails(networks: Networks) -> bool:
@@ -68,7 +111,23 @@ def busy_handset_fails(networks: Networks) -> bool:
 
 
 def take(networks: Networks, call: str) -> Fault | None:
-    """Use up one fault of `call`, the oldest first."""
+    """What happens to this call: the oldest scripted fault of its name, else one that is drawn, else nothing."""
+    fault = _scripted(networks, call) or _drawn(networks, call)
+    if fault is not None:
+        networks.store.run(
+            "INSERT INTO met VALUES (?, ?, 1) ON CONFLICT (call, kind) DO UPDATE SET times = times + 1",
+            call,
+            fault.kind,
+        )
+    return fault
+
+
+def not_yet_there(networks: Networks, call: str, created_at: float) -> bool:
+    """Whether a look-up finds nothing although the movement is there: only moments after it began."""
+    return networks.now - created_at < _APPEARS_SECONDS and take(networks, call) is not None
+
+
+def _scripted(networks: Networks, call: str) -> Fault | None:
     row = networks.store.first("SELECT * FROM fault WHERE call = ? AND left > 0 ORDER BY number LIMIT 1", call)
     if row is None:
         return None
@@ -76,40 +135,16 @@ def take(networks: Networks, call: str) -> Fault | None:
     return Fault(row["call"], row["kind"], 1, row["seconds"])
 
 
-class FaultyAnswers(ASGIMiddleware):
-    """Stands between a provider's endpoints and the wire, and spoils the answers that were asked for."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        networks: Networks = scope["litestar_app"].state.networks
-        fault = take(networks, _name(scope["path"]))
-        if fault is None:
-            await next_app(scope, receive, send)
-            return
-        answer: list[Message] = []
-        if fault.kind != "lose_before":
-            await next_app(scope, receive, _collect(answer))
-        if fault.kind == "hold":
-            await asyncio.sleep(fault.seconds)
-            for message in answer:
-                await send(message)
-            return
-        await _break_off(send)
-
-
-def _name(path: str) -> str:
-    """`/campay/api/transaction/8c…/` -> `campay.transaction`"""
-    provider, _, *call = path.strip("/").split("/")
-    return f"{provider}.{call[0]}" if call else provider
-
-
-def _collect(into: list[Message]) -> Send:
-    async def keep(message: Message) -> None:
-        into.append(message)
-
-    return keep
-
-
-async def _break_off(send: Send) -> None:
-    """Promise a body and send none: the server closes the connection, and the client cannot know what happened."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+def _drawn(networks: Networks, call: str) -> Fault | None:
+    chance = networks.store.first("SELECT * FROM chance")
+    if chance is None:
+        return None
+    networks.store.run("INSERT INTO drawn VALUES (?, 1) ON CONFLICT (call) DO UPDATE SET times = times + 1", call)
+    number = networks.store.value("SELECT times FROM drawn WHERE call = ?", call)
+    dice = random.Random(f"{chance['seed']} {call} {number}")  # noqa: S311 - a seed is the point
+    kind = levels.draw(dice, chance["level"], call)
+    if kind is None:
+        return None
+    if kind == "late":
+        return Fault(call, "approves", 1, chance["late_seconds"])
+    return Fault(call, kind, 1, levels.seconds(dice, kind))

@@ -7,6 +7,7 @@ import msgspec
 from litestar.exceptions import NotFoundException
 
 from payments.simulator import faults
+from payments.simulator.failures import Why
 from payments.simulator.networks import Networks, iso
 
 _NAMES = (
@@ -90,7 +91,7 @@ def prompts(networks: Networks, phone: str) -> list[Prompt]:
     return [_prompt(row) for row in networks.store.all(_WAITING, phone, networks.now)]
 
 
-def answer(networks: Networks, phone: str, *, approve: bool) -> tuple[Prompt, str | None]:
+def answer(networks: Networks, phone: str, *, approve: bool) -> tuple[Prompt, Why | None]:
     """Approve or reject the oldest prompt: it, and why the payment failed (None: the money has moved).
 
     Raises NotFoundException when no prompt waits.
@@ -98,9 +99,19 @@ def answer(networks: Networks, phone: str, *, approve: bool) -> tuple[Prompt, st
     waiting = networks.store.first(_WAITING, phone, networks.now)
     if waiting is None:
         raise NotFoundException(f"no prompt is waiting on {phone}")
-    state, reason = _outcome(networks, phone, waiting["amount_xaf"], approve)
-    networks.store.run("UPDATE prompt SET state = ? WHERE id = ?", state, waiting["id"])
-    return _prompt({**dict(waiting), "state": state}), reason
+    return _answer(networks, waiting, approve)
+
+
+def answer_prompt(networks: Networks, reference: str, *, approve: bool) -> tuple[Prompt, Why | None] | None:
+    """The same for one prompt, even when it has expired: some networks still take the PIN. None if it was answered."""
+    row = networks.store.first("SELECT * FROM prompt WHERE id = ? AND state IN ('waiting', 'expired')", reference)
+    return None if row is None else _answer(networks, row, approve)
+
+
+def _answer(networks: Networks, asked: sqlite3.Row, approve: bool) -> tuple[Prompt, Why | None]:
+    state, reason = _outcome(networks, asked["phone"], asked["amount_xaf"], approve)
+    networks.store.run("UPDATE prompt SET state = ? WHERE id = ?", state, asked["id"])
+    return _prompt({**dict(asked), "state": state}), reason
 
 
 def expire(networks: Networks) -> list[str]:
@@ -114,12 +125,12 @@ def expire(networks: Networks) -> list[str]:
 _WAITING = "SELECT * FROM prompt WHERE phone = ? AND state = 'waiting' AND expires_at > ? ORDER BY created_at, rowid"
 
 
-def _outcome(networks: Networks, phone: str, amount_xaf: int, approve: bool) -> tuple[str, str | None]:
-    """The prompt's new state and the reason of a failure; takes the money when there is enough."""
+def _outcome(networks: Networks, phone: str, amount_xaf: int, approve: bool) -> tuple[str, Why | None]:
+    """The prompt's new state and why the payment failed; takes the money when there is enough."""
     if not approve:
-        return "rejected", "Rejected by the payer"
+        return "rejected", Why.REJECTED
     if subscriber(networks, phone).balance_xaf < amount_xaf:
-        return "failed", "Insufficient balance"
+        return "failed", Why.POOR
     pay_in(networks, phone, -amount_xaf)
     return "approved", None
 

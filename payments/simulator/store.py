@@ -27,23 +27,46 @@ CREATE TABLE IF NOT EXISTS prompt (
     expires_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS prompt_phone ON prompt (phone, state);
-CREATE TABLE IF NOT EXISTS campay_token (token TEXT PRIMARY KEY, expires_at REAL NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS campay_float (carrier TEXT PRIMARY KEY, balance_xaf INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS campay_transaction (
+CREATE TABLE IF NOT EXISTS token (
+    provider TEXT NOT NULL,                 -- or one product of it: mtn.collection
+    token TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (provider, token)
+) STRICT;
+CREATE TABLE IF NOT EXISTS float (
+    provider TEXT NOT NULL,
+    carrier TEXT NOT NULL,
+    balance_xaf INTEGER NOT NULL,
+    PRIMARY KEY (provider, carrier)
+) STRICT;
+CREATE TABLE IF NOT EXISTS movement (
     number INTEGER PRIMARY KEY,
-    reference TEXT NOT NULL UNIQUE,
-    endpoint TEXT NOT NULL,                 -- collect | withdraw
+    provider TEXT NOT NULL,
+    kind TEXT NOT NULL,                     -- collect | payout | refund (of a collection, where the provider has it)
+    ref TEXT NOT NULL,                      -- the provider's name for it; some take the product's own id
+    our_id TEXT,                            -- the product's name for it
+    returns TEXT,                           -- a refund: the ref of the collection
     phone TEXT NOT NULL,
     carrier TEXT NOT NULL,
     amount_xaf INTEGER NOT NULL,
     fee_xaf INTEGER NOT NULL,
     status TEXT NOT NULL,                   -- PENDING | SUCCESSFUL | FAILED
-    reason TEXT,
+    failure TEXT,                           -- a word of ours; each provider has its own for it
     description TEXT NOT NULL,
-    external_reference TEXT,
     external_user TEXT,
-    created_at REAL NOT NULL
+    callback_url TEXT,                      -- where the product wants to hear of it, if it said so
+    created_at REAL NOT NULL,
+    settled_at REAL,
+    UNIQUE (provider, ref)
 ) STRICT;
+CREATE INDEX IF NOT EXISTS movement_our_id ON movement (our_id);
+CREATE TABLE IF NOT EXISTS plan (
+    number INTEGER PRIMARY KEY,
+    movement INTEGER NOT NULL,
+    act TEXT NOT NULL,                      -- what payers and networks are going to do by themselves: see outcomes.py
+    due_at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS plan_due ON plan (due_at);
 CREATE TABLE IF NOT EXISTS sms (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -69,8 +92,9 @@ CREATE TABLE IF NOT EXISTS callback (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,                     -- who calls: campay.callback, africastalking.incoming ...
     path TEXT NOT NULL,
-    encoding TEXT NOT NULL,                 -- get | post-json | post-form
-    fields TEXT NOT NULL,                   -- JSON object
+    encoding TEXT NOT NULL,                 -- get | post-json | post-form | put-json
+    fields TEXT NOT NULL,                   -- JSON object, byte for byte what a JSON callback says
+    headers TEXT NOT NULL,                  -- JSON object: the signature, where it is not among the fields
     tries_left INTEGER NOT NULL,
     retry_seconds REAL NOT NULL,
     due_at REAL NOT NULL,
@@ -85,6 +109,19 @@ CREATE TABLE IF NOT EXISTS fault (
     seconds REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS switch (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS chance (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    seed INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    late_seconds REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS drawn (call TEXT PRIMARY KEY, times INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS met (
+    call TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (call, kind)
+) STRICT;
 """
 
 

@@ -24,7 +24,7 @@ class Product:
         return [call["fields"] for call in self.heard if call["path"] == path]
 
     def app(self) -> Litestar:
-        @route("/{path:path}", http_method=["GET", "POST"], status_code=200, media_type="text/plain")
+        @route("/{path:path}", http_method=["GET", "POST", "PUT"], status_code=200, media_type="text/plain")
         async def hear(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[str]:
             json = request.headers.get("content-type", "").startswith("application/json")
             body = await request.json() if json else dict(await request.form())
