@@ -79,18 +79,18 @@ ABSENT = "RESOURCE_NOT_FOUND"
 _NOTE_LENGTH = 160
 
 
-class _Way(msgspec.Struct, frozen=True):
+class Way(msgspec.Struct, frozen=True):
     """Where a movement lives, and what its other party is called there."""
 
     path: str
     party: str
 
 
-_COLLECTION = _Way("/collection/v1_0/requesttopay", "payer")
-_TRANSFER = _Way("/disbursement/v1_0/transfer", "payee")
-_REFUND = _Way("/disbursement/v1_0/refund", "payee")
+COLLECTION = Way("/collection/v1_0/requesttopay", "payer")
+TRANSFER = Way("/disbursement/v1_0/transfer", "payee")
+REFUND = Way("/disbursement/v1_0/refund", "payee")
 # Money that another provider collected is returned by a transfer: a refund may be found there, too.
-_WAYS = {Kind.COLLECT: (_COLLECTION,), Kind.PAYOUT: (_TRANSFER,), Kind.REFUND: (_REFUND, _TRANSFER)}
+_WAYS = {Kind.COLLECT: (COLLECTION,), Kind.PAYOUT: (TRANSFER,), Kind.REFUND: (REFUND, TRANSFER)}
 
 
 class Mtn:
@@ -149,8 +149,8 @@ class Mtn:
         line = self._line(way)
         return await line.send(lambda answer: classify(answer, ref), "POST", way.path, json=body, headers=headers)
 
-    def _line(self, way: _Way) -> Wire:
-        return self._collection if way is _COLLECTION else self._disbursement
+    def _line(self, way: Way) -> Wire:
+        return self._collection if way is COLLECTION else self._disbursement
 
     def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
         rates = self._settings.mtn_collect_fee_bp if kind is Kind.COLLECT else self._settings.mtn_payout_fee_bp
@@ -198,16 +198,16 @@ class Mtn:
         return fields.text(body.get("name")) or " ".join(part for part in parts if part) or None
 
 
-def _way(request: Request) -> _Way:
+def _way(request: Request) -> Way:
     """A refund of what MTN itself collected is one; all other money out is a transfer."""
     if request.kind is Kind.COLLECT:
-        return _COLLECTION
-    return _REFUND if request.returns_ref else _TRANSFER
+        return COLLECTION
+    return REFUND if request.returns_ref else TRANSFER
 
 
-def _terms(request: Request, way: _Way) -> dict[str, Any]:
+def _terms(request: Request, way: Way) -> dict[str, Any]:
     """What the ways do not have in common."""
-    if way is _REFUND:
+    if way is REFUND:
         return {"referenceIdToRefund": request.returns_ref}
     return {way.party: {"partyIdType": "MSISDN", "partyId": request.phone.removeprefix("+")}}
 
@@ -222,7 +222,7 @@ def classify(answer: http.Answer, ref: str) -> Answer:
     return Answer(Proof.UNKNOWN, f"HTTP {answer.status}")
 
 
-def finding(answer: http.Answer, way: _Way, ref: str, currency: str) -> Record | Absence | None:
+def finding(answer: http.Answer, way: Way, ref: str, currency: str) -> Record | Absence | None:
     """What a read shows; None when it cannot be read. A proxy's 404 is no proof of absence."""
     body = answer.json()
     word = fields.word(body.get("status"), WORDS)
@@ -235,7 +235,7 @@ def finding(answer: http.Answer, way: _Way, ref: str, currency: str) -> Record |
         ref=ref,
         word=word,
         our_id=fields.text(body.get("externalId")),
-        collects=way is _COLLECTION,
+        collects=way is COLLECTION,
         amount=fields.decimal(body.get("amount")),
         net=None,
         currency="XAF" if told == currency else told,  # the sandbox counts in EUR
@@ -245,10 +245,10 @@ def finding(answer: http.Answer, way: _Way, ref: str, currency: str) -> Record |
     )
 
 
-def _failure(body: dict[str, Any], way: _Way) -> Failure:
+def _failure(body: dict[str, Any], way: Way) -> Failure:
     """`reason` is a word, or an object with that word as its `code`."""
     code = fields.text(fields.inner(body, "reason").get("code")) or fields.text(body.get("reason")) or ""
-    meanings = FAILURES if way is _COLLECTION else {**FAILURES, **_OWN_FAILURES}
+    meanings = FAILURES if way is COLLECTION else {**FAILURES, **_OWN_FAILURES}
     return meanings.get(code, Failure.UNSTATED)
 
 

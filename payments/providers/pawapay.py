@@ -90,7 +90,7 @@ _COUNTRY = "CMR"
 _MESSAGE_LENGTH = 22  # at least 4: the brand sees to that
 
 
-class _Way(msgspec.Struct, frozen=True):
+class Way(msgspec.Struct, frozen=True):
     """Where a movement lives, and what its id and its other party are called there."""
 
     path: str
@@ -98,11 +98,11 @@ class _Way(msgspec.Struct, frozen=True):
     party: str
 
 
-_DEPOSIT = _Way("/v2/deposits", "depositId", "payer")
-_PAYOUT = _Way("/v2/payouts", "payoutId", "recipient")
-_REFUND = _Way("/v2/refunds", "refundId", "recipient")
+DEPOSIT = Way("/v2/deposits", "depositId", "payer")
+PAYOUT = Way("/v2/payouts", "payoutId", "recipient")
+REFUND = Way("/v2/refunds", "refundId", "recipient")
 # Money that another provider collected is returned by a payout: a refund may be found there, too.
-_WAYS = {Kind.COLLECT: (_DEPOSIT,), Kind.PAYOUT: (_PAYOUT,), Kind.REFUND: (_REFUND, _PAYOUT)}
+_WAYS = {Kind.COLLECT: (DEPOSIT,), Kind.PAYOUT: (PAYOUT,), Kind.REFUND: (REFUND, PAYOUT)}
 
 
 class Pawapay:
@@ -177,17 +177,17 @@ class Pawapay:
         return None
 
 
-def _way(request: Request) -> _Way:
+def _way(request: Request) -> Way:
     """A refund of what pawaPay itself collected is one; all other money out is a payout."""
     if request.kind is Kind.COLLECT:
-        return _DEPOSIT
-    return _REFUND if request.returns_ref else _PAYOUT
+        return DEPOSIT
+    return REFUND if request.returns_ref else PAYOUT
 
 
-def _terms(request: Request, way: _Way) -> dict[str, Any]:
+def _terms(request: Request, way: Way) -> dict[str, Any]:
     """What the ways do not have in common."""
-    if way is _REFUND:
-        return {_DEPOSIT.id: request.returns_ref}
+    if way is REFUND:
+        return {DEPOSIT.id: request.returns_ref}
     account = {"phoneNumber": request.phone.removeprefix("+"), "provider": _PROVIDERS[request.carrier]}
     return {
         way.party: {"type": "MMO", "accountDetails": account},
@@ -195,7 +195,7 @@ def _terms(request: Request, way: _Way) -> dict[str, Any]:
     }
 
 
-def classify(answer: http.Answer, way: _Way, ref: str) -> Answer:
+def classify(answer: http.Answer, way: Way, ref: str) -> Answer:
     """What pawaPay's answer to a request for money proves. The same id sent again has no effect."""
     body = answer.json()
     status = fields.text(body.get("status"))
@@ -209,7 +209,7 @@ def classify(answer: http.Answer, way: _Way, ref: str) -> Answer:
     return Answer(Proof.UNKNOWN, f"HTTP {answer.status}")
 
 
-def finding(answer: http.Answer, way: _Way, ref: str) -> Record | Absence | None:
+def finding(answer: http.Answer, way: Way, ref: str) -> Record | Absence | None:
     """What `{"status": "FOUND", "data": {...}}` shows; None when it cannot be read."""
     body = answer.json()
     status = fields.text(body.get("status"))
@@ -222,14 +222,14 @@ def finding(answer: http.Answer, way: _Way, ref: str) -> Record | Absence | None
     return _record(data, way, ref, word)
 
 
-def _record(data: dict[str, Any], way: _Way, ref: str, word: Word) -> Record:
+def _record(data: dict[str, Any], way: Way, ref: str, word: Word) -> Record:
     account = fields.inner(data, way.party, "accountDetails")
     code = fields.text(fields.inner(data, "failureReason").get("failureCode"))
     return Record(
         ref=ref,
         word=word,
         our_id=ref,
-        collects=way is _DEPOSIT,
+        collects=way is DEPOSIT,
         amount=fields.decimal(data.get("amount")),
         net=None,
         currency=fields.text(data.get("currency")),
@@ -263,7 +263,7 @@ def hear(callback: Callback, settings: Settings, now: datetime) -> Ring:
     still only rings. The refund's id goes first, since a refund names its deposit as well.
     """
     told = fields.json_object(callback.body) or {}
-    named = (fields.our_ref(told.get(way.id)) for way in (_REFUND, _PAYOUT, _DEPOSIT))
+    named = (fields.our_ref(told.get(way.id)) for way in (REFUND, PAYOUT, DEPOSIT))
     ref = next((found for found in named if found), None)
     if ref is None:
         raise Unbelieved("unreadable")
