@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedded_isolation: str = "auto"  # how root runs the embedded one: "namespace", "service-user", or what works
     redis_url: str = ""  # sessions and limits; empty: in process, for one web process
     simulator_url: str = ""  # where the simulated networks listen; only in demo and tests
+    clock_file: str = ""  # a clock that a simulated week is driven by; never in production
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts (D20)
 
     # secrets (D31)
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mtn_collect_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 200})
     mtn_payout_fee_bp: dict[str, int] = msgspec.field(default_factory=lambda: {"mtn": 100})
     payment_providers: tuple[str, ...] = ("campay", "noupay")  # those in use, the preferred first (D4)
+    maintenance: tuple[str, ...] = ()  # "provider" or "provider:carrier": no new money through these
     # "provider:carrier" -> least and most XAF in one operation, where it differs from attempt_minimum_xaf … maximum
     provider_limits_xaf: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     breaker_failures: Positive = 5  # in a row (D23)
@@ -107,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payout_daily_maximum_xaf: Positive = 500_000  # above it: four eyes (D27)
     wallet_daily_maximum_xaf: Positive = 300_000  # D13
     wallet_monthly_maximum_xaf: Positive = 1_000_000
+    wallet_withdrawals: bool = False  # wallet money back to the number it came from; regulated (D13)
     commission_bp: tuple[tuple[int, int], ...] = ((500, 1000), (100, 1200), (0, 1500))  # above N orders: rate (D7)
     driver_base_xaf: Positive = 500  # D8
     driver_per_km_xaf: Positive = 100
@@ -114,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     point_per_xaf: Positive = 100  # D11
     # name, points earned in 12 months, percent of the points that an order earns
     tiers: tuple[tuple[str, int, int], ...] = (("gold", 2000, 150), ("silver", 500, 125), ("bronze", 0, 100))
+
+    ledger_future_days: Positive = 31  # how far ahead a journal's effective date may lie
+    ledger_queue: Positive = 10_000  # stand-alone journals that may wait for a flush
 
     # life times and limits
     cart_minutes: Positive = 30  # D2
@@ -154,6 +160,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_connections: Positive = 10
     password_hash_kib: Positive = 64 * 1024
     pin_hash_kib: Positive = 19 * 1024
+    sweep_seconds: float = 1.0  # how often a worker looks for payments that are due
     shutdown_seconds: Positive = 30
 
     @property

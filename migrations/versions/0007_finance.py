@@ -15,9 +15,11 @@ INSTANT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     _proposals()
     _reviews()
+    _payouts()
 
 
 def downgrade() -> None:
+    _old_payouts()
     for table in ("review_closed", "proposal"):
         op.drop_table(table)
 
@@ -54,3 +56,47 @@ def _reviews() -> None:
         sa.Column("ruling", sa.Text, nullable=False),
         sa.Column("closed_at", INSTANT, nullable=False),
     )
+
+
+_NEW_PAYOUT_COLUMNS = ("asked_xaf", "paid_xaf", "purpose", "note", "due_at")
+_PAYOUT_CHECKS = {
+    "owner": "owner IN ('restaurant', 'driver', 'customer')",
+    "purpose": "purpose IN ('earnings', 'withdrawal', 'batch', 'approved')",
+    "state": "state IN ('PENDING', 'PAID', 'FAILED', 'PARTLY_PAID')",
+    "instalments": "0 <= paid_xaf AND paid_xaf <= asked_xaf AND asked_xaf <= amount_xaf",
+    "due": "due_at IS NULL OR state = 'PENDING'",
+}
+
+
+def _payouts() -> None:
+    op.execute("ALTER TABLE payout DROP CONSTRAINT ck_payout_owner, DROP CONSTRAINT ck_payout_state")
+    op.add_column("payout", sa.Column("asked_xaf", sa.Integer))
+    op.add_column("payout", sa.Column("paid_xaf", sa.Integer))
+    op.add_column("payout", sa.Column("purpose", sa.Text))
+    op.add_column("payout", sa.Column("note", sa.Text))
+    op.add_column("payout", sa.Column("due_at", INSTANT))
+    op.execute(
+        "UPDATE payout SET asked_xaf = amount_xaf, purpose = 'earnings', note = '',"
+        " paid_xaf = CASE WHEN state = 'PAID' THEN amount_xaf ELSE 0 END"
+    )
+    for name in ("asked_xaf", "paid_xaf", "purpose", "note"):
+        op.alter_column("payout", name, nullable=False)
+    for name, check in _PAYOUT_CHECKS.items():
+        op.create_check_constraint(name, "payout", check)
+    op.create_index("ix_payout_payee_id", "payout", ["payee_id", "created_at"])
+    op.create_index("ix_payout_created_at", "payout", ["created_at"])
+    op.create_index("ix_payout_due_at", "payout", ["due_at"], postgresql_where=sa.text("due_at IS NOT NULL"))
+
+
+def _old_payouts() -> None:
+    """Withdrawals and halves of payouts did not exist."""
+    op.execute("DELETE FROM payout WHERE owner = 'customer'")
+    op.execute("UPDATE payout SET state = 'PAID' WHERE state = 'PARTLY_PAID'")
+    op.drop_index("ix_payout_payee_id", "payout")
+    op.drop_index("ix_payout_created_at", "payout")
+    for name in _PAYOUT_CHECKS:
+        op.drop_constraint(op.f(f"ck_payout_{name}"), "payout")
+    for name in _NEW_PAYOUT_COLUMNS:
+        op.drop_column("payout", name)
+    op.create_check_constraint("owner", "payout", "owner IN ('restaurant', 'driver')")
+    op.create_check_constraint("state", "payout", "state IN ('PENDING', 'PAID', 'FAILED')")

@@ -9,7 +9,8 @@ from core.effects import KeyReused
 from ledger import chart
 from ledger.errors import InsufficientFunds
 from marketplace.payouts import service as payouts
-from marketplace.payouts.service import Payout, PayoutLimit, PayoutRunning, PayoutTooSmall
+from marketplace.payouts.errors import PayoutLimit, PayoutRunning, PayoutTooSmall
+from marketplace.payouts.service import Payout
 from tests.support.money import set_aside
 from tests.support.town import CAMPAY_MTN, DRIVER, KITCHEN, Town
 
