@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
         """The body as a JSON object, fractions as Decimal; `{}` when it is anything else (HTML, a list)."""
         try:
             parsed = _decoder.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last by a body of brackets
             return {}
         return parsed if isinstance(parsed, dict) else {}
 

@@ -106,7 +106,7 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
     """What came in as JSON; None when it is not an object."""
     try:
         parsed = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last by a body of brackets
         return None
     return parsed if isinstance(parsed, dict) else None
 

@@ -1,7 +1,6 @@
 """A provider at the HTTP edge that says what a test tells it to say, and remembers what it was asked."""
 
 import json
-from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ Reply = Callable[[], httpx.Response]
 
 
 class Scripted:
-    """Answers by method and path: what is queued first, then the standing one, else an empty 404."""
+    """Answers by method and path; to what nobody has foreseen, `otherwise`."""
 
     def __init__(self) -> None:
         self.asked: list[httpx.Request] = []
         self.standing: dict[str, Reply] = {}
-        self.next: dict[str, deque[Reply]] = defaultdict(deque)
+        self.otherwise: Reply = lambda: httpx.Response(404)
 
     def client(self) -> HttpClient:
         transport = httpx.MockTransport(self._answer)
@@ -29,10 +28,7 @@ class Scripted:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        call = f"{request.method} {request.url.path}"
-        if self.next[call]:
-            return self.next[call].popleft()()
-        return self.standing[call]() if call in self.standing else httpx.Response(404)
+        return self.standing.get(f"{request.method} {request.url.path}", self.otherwise)()
 
     def count(self, path: str) -> int:
         return sum(request.url.path == path for request in self.asked)

@@ -1,18 +1,20 @@
 """The CamPay adapter alone: tokens, and the spellings of contracts/campay.md."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from core.clock import ManualClock
 from core.http import Answer as HttpAnswer
-from core.settings import Settings
+from core.settings import Secret, Settings
 from payments.providers.campay import Campay, classify, record
-from payments.providers.protocol import Proof, Request, Word
+from payments.providers.protocol import HistoryLine, Proof, Request, Word
 from payments.states import Failure, Kind
 from tests.payments.network import FakeCampay, html, lost, refused_connection, says
 
@@ -95,6 +97,100 @@ async def test_a_history_that_makes_no_sense_names_nothing(
 ) -> None:
     campay.before["/history/"].append(spoiler)  # type: ignore[arg-type]
     assert await adapter.locate(uuid4(), since=date(2026, 11, 20), until=date(2026, 11, 22)) == []
+
+
+async def test_a_permanent_token_needs_no_other(campay: FakeCampay, settings: Settings) -> None:
+    settings = msgspec.structs.replace(settings, campay_permanent_token=Secret("t0"), campay_password=Secret(""))
+    adapter = Campay(settings, http_client=campay.client())  # the network knows t0 before it has given any
+    assert (await adapter.send(wanted())).proof is Proof.ACCEPTED
+    assert campay.count("/token/") == 0
+
+
+async def test_a_permanent_token_that_is_refused_is_not_tried_twice(campay: FakeCampay, settings: Settings) -> None:
+    settings = msgspec.structs.replace(settings, campay_permanent_token=Secret("t9"))
+    answer = await Campay(settings, http_client=campay.client()).send(wanted())
+    assert (answer.proof, answer.detail, answer.failure) == (Proof.NOT_SENT, "TOKEN", Failure.TECHNICAL)
+    assert (campay.count("/collect/"), campay.count("/token/")) == (1, 0)
+
+
+async def test_it_has_no_lookup(adapter: Campay) -> None:
+    assert await adapter.lookup(uuid4(), Kind.COLLECT) is None
+
+
+# A row as the documentation of the history names its fields.
+ROW: dict[str, Any] = {
+    "datetime": "2026-11-21 11:00:00",
+    "code": "CP261121T00001",
+    "operator_tx_code": "7000000001",
+    "operator": "MTN",
+    "phone_number": "237670000001",
+    "description": "8917c345-4791-4285-a416-62f24b6982db order",
+    "external_user": "None",
+    "amount": 3800.0,
+    "charge_amount": 95.0,
+    "debit": 0.0,
+    "credit": 3800.0,
+    "status": "SUCCESSFUL",
+    "reference_uuid": "26676007-1c31-46d7-9c71-acb031cf0de4",
+}
+
+
+async def listed(adapter: Campay, campay: FakeCampay, *rows: object) -> list[HistoryLine] | None:
+    campay.before["/history/"].append(says(200, data=list(rows)))
+    return await adapter.history(since=date(2026, 11, 21), until=date(2026, 11, 21))
+
+
+async def test_a_line_of_the_history(adapter: Campay, campay: FakeCampay) -> None:
+    assert await listed(adapter, campay, ROW) == [
+        HistoryLine(
+            ref="26676007-1c31-46d7-9c71-acb031cf0de4",
+            our_id="8917c345-4791-4285-a416-62f24b6982db",
+            at=datetime(2026, 11, 21, 11, 0, tzinfo=UTC),
+            word=Word.SUCCESSFUL,
+            collects=True,
+            amount=Decimal(3800),
+            fee=Decimal(95),
+            phone="+237670000001",
+            carrier="mtn",
+        )
+    ]
+    assert campay.calls[-1] == ("/history/", {"start_date": "2026-11-21", "end_date": "2026-11-21"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "value"),
+    [
+        ({"debit": 3800.0, "credit": 0.0}, "collects", False),
+        ({"debit": 0.0, "credit": 0.0, "status": "FAILED"}, "collects", None),
+        ({"status": "REVERSED"}, "word", Word.PENDING),
+        ({"description": "Test", "external_user": "67c1d7bb-0000-4000-8000-00000000000a"}, "our_id",
+         "67c1d7bb-0000-4000-8000-00000000000a"),
+        ({"description": "somebody else's"}, "our_id", None),
+        ({"amount": "5.00"}, "amount", Decimal(5)),
+        ({"charge_amount": "None"}, "fee", None),
+        ({"datetime": "2026-11-21T11:00:00.123456Z"}, "at", datetime(2026, 11, 21, 11, 0, 0, 123456, UTC)),
+        ({"operator": "Orange"}, "carrier", "orange"),
+        ({"phone_number": 237690000002}, "phone", "+237690000002"),
+    ],
+)  # fmt: skip
+async def test_oddities_of_a_line(
+    adapter: Campay, campay: FakeCampay, changes: dict[str, Any], name: str, value: object
+) -> None:
+    (line,) = await listed(adapter, campay, ROW | changes) or []
+    assert getattr(line, name) == value
+
+
+@pytest.mark.parametrize(
+    "row",
+    [1, None, [], {}, ROW | {"reference_uuid": "None"}, ROW | {"amount": "None"}, ROW | {"datetime": "yesterday"}],
+)
+async def test_what_is_no_line_is_left_out(adapter: Campay, campay: FakeCampay, row: object) -> None:
+    assert await listed(adapter, campay, row) == []
+
+
+async def test_a_history_that_cannot_be_read_is_not_an_empty_one(adapter: Campay, campay: FakeCampay) -> None:
+    campay.before["/history/"].append(html(502))
+    assert await adapter.history(since=date(2026, 11, 21), until=date(2026, 11, 21)) is None
 
 
 # A transaction as the provider's own documentation prints it, and as demo accounts have shown it.
