@@ -46,6 +46,8 @@ def production_settings() -> Settings:
         raise CannotRun(f"Not set: {', '.join(missing)}. `make demo` needs none of them.")
     if settings.environment == "production" and (known := [name.upper() for name in _demo_secrets(settings)]):
         raise CannotRun(f"Everybody knows the demo's secrets; choose others for {', '.join(known)}.")
+    if settings.environment == "production" and settings.clock_file:
+        raise CannotRun("CLOCK_FILE is for simulations: real money keeps to the real time.")
     return settings
 
 

@@ -5,7 +5,7 @@ import binascii
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.clock import Clock
+from core.clock import Clock, clock_at
 from core.crypto import Keyring
 from core.database import Database
 from core.limits import Limits, limits_of
@@ -36,7 +36,7 @@ class Parts:
 
 def make_parts(settings: Settings, *, connections: int, clock: Clock | None = None) -> Parts:
     """The parts for `settings`; nothing is connected yet. Raises ValueError when a setting cannot be used."""
-    keys = keyring(settings)
+    keys, clock = keyring(settings), clock or clock_at(settings.clock_file)
     database = Database(settings.database_url, settings=settings, keys=keys, clock=clock, connections=connections)
     return Parts(settings=settings, database=database, limits=limits_of(database))
 

@@ -25,8 +25,8 @@ from marketplace.ordering import deadlines
 from marketplace.ordering.outcomes import OUTCOMES
 from payments import attempts
 from payments.engine import Engine
-from payments.providers.campay import Campay
 from payments.providers.protocol import Provider
+from payments.providers.registry import build
 
 _SCHEMA_SECONDS = 0.5
 
@@ -46,10 +46,10 @@ async def _work(settings: Settings) -> None:
     async with AsyncExitStack() as cleanup:
         parts = make_parts(settings, connections=settings.worker_connections)
         cleanup.push_async_callback(parts.close)
-        campay, carrier = Campay(settings), AfricasTalkingCarrier(settings)
-        cleanup.push_async_callback(campay.close)
-        cleanup.push_async_callback(carrier.close)
-        worker = make_worker(parts.database, providers=(campay,), carrier=carrier)
+        providers, carrier = build(settings), AfricasTalkingCarrier(settings)
+        for client in (*providers, carrier):
+            cleanup.push_async_callback(client.close)
+        worker = make_worker(parts.database, providers=providers, carrier=carrier)
         await _schema_is_there(parts.database)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
@@ -78,7 +78,7 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
             dispatch.ADVANCE_JOB: partial(dispatch.advance, database),
         },
         sweeps=(
-            Sweep("payments", 1.0, engine.sweep),
+            Sweep("payments", database.settings.sweep_seconds, engine.sweep),
             Sweep("sms", 1.0, outbox.sweep),
             Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
             Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
