@@ -1,0 +1,19 @@
+"""What two finance users together may have done: each kind of proposal with its deed, in one list (D27)."""
+
+from collections.abc import Sequence
+
+from core.four_eyes import Approvals
+from marketplace.ordering.outcomes import OUTCOMES
+from marketplace.payouts import approved
+from payments import decisions
+from payments.providers.protocol import Provider
+
+
+def make_approvals(providers: Sequence[Provider]) -> Approvals:
+    """Every deed. The providers are asked for their rates only."""
+    return Approvals(
+        {
+            decisions.KIND: decisions.Decisions(OUTCOMES, providers).carry_out,
+            approved.KIND: approved.carry_out,
+        }
+    )
