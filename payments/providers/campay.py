@@ -1,5 +1,6 @@
 """CamPay (contracts/campay.md). It has no look-up by our id and no proven idempotency: a lost answer stays
 UNKNOWN until a callback or the history names the reference. Its callbacks prove their sender, and nothing else.
+Its payment links and mass payouts are left out: each payout here is one attempt with one id.
 """
 
 import re
