@@ -1,17 +1,16 @@
 """Four eyes (D27): what one person proposes, another approves, and it happens once.
 
     async with database.transaction() as tx:
-        proposal = await four_eyes.approve(tx, proposal_id=proposal_id, by=staff_id)
-        await carry_out(tx, proposal)
+        await approvals.approve(tx, proposal_id=proposal_id, by=staff_id)
 
-Approving and doing are one transaction: if the deed is refused, the proposal stays open. What a kind means is its
-caller's affair; here is only who said what, and when.
+Approving and doing are one transaction: if the deed is refused, the proposal stays open. What a kind means is said
+where `Approvals` is put together; here is only who said what, and when.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -89,6 +88,21 @@ class Proposal(msgspec.Struct, frozen=True):
     state: State
     decided_by: UUID | None
     decided_at: datetime | None
+
+
+Deed: TypeAlias = Callable[[Tx, Proposal], Awaitable[object]]
+
+
+class Approvals(msgspec.Struct, frozen=True):
+    """What is done for each kind of proposal once a second person has agreed."""
+
+    deeds: Mapping[str, Deed]
+
+    async def approve(self, tx: Tx, *, proposal_id: UUID, by: UUID) -> Proposal:
+        """Agree and do it, both or neither. Raises what `approve` raises, and what the deed does."""
+        agreed = await approve(tx, proposal_id=proposal_id, by=by)
+        await self.deeds[agreed.kind](tx, agreed)
+        return agreed
 
 
 async def propose(tx: Tx, *, kind: str, subject: str, details: dict[str, Any], reason: str, by: UUID) -> Proposal:

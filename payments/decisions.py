@@ -5,19 +5,20 @@ same road through `settlement`. A ruling on money that did not fit moves it out 
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, DateTime, ForeignKey, Table, Text, Uuid, insert, select
+from sqlalchemy import Column, DateTime, ForeignKey, Row, Table, Text, Uuid, and_, exists, insert, or_, select
 
 from core import four_eyes
 from core.database import Tx, metadata
 from core.errors import Conflict, InvalidInput, NotFound
 from core.four_eyes import Proposal
-from ledger.chart import GOODWILL, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, SUSPENSE_UNMATCHED
+from ledger.chart import GOODWILL, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, SUSPENSE_UNMATCHED, Account
 from ledger.service import Leg, post
 from payments import attempts, journals, service
 from payments.attempts import Case
@@ -25,7 +26,7 @@ from payments.outcomes import Outcomes
 from payments.providers.protocol import Provider, Record, Word
 from payments.settlement import SURPLUS, Settlement
 from payments.states import Failure, Kind, PaymentState, State
-from payments.tables import attempt
+from payments.tables import attempt, payment
 
 KIND = "attempt"  # of the proposals
 
@@ -69,11 +70,44 @@ review_closed = Table(
 
 
 class _Question(msgspec.Struct, frozen=True):
-    """A case before people: what may be ruled, and what was booked for it."""
+    """A case before people, and what was booked for it."""
 
     case: Case
-    rulings: frozenset[Ruling]
     received_xaf: int
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An attempt that waits for people, and how they may rule."""
+
+    attempt_id: UUID
+    payment_id: UUID
+    kind: Kind
+    provider: str
+    carrier: str
+    state: State
+    evidence: str | None
+    amount_xaf: int
+    received_xaf: int | None
+    sent_at: datetime | None
+    rulings: list[Ruling]
+
+
+async def waiting(tx: Tx) -> list[Waiting]:
+    """Every attempt that only people can end, the oldest first."""
+    patient_since = tx.now - timedelta(hours=tx.settings.unknown_payout_hours)
+    unknown = attempt.c.state == State.UNKNOWN, attempt.c.kind != Kind.COLLECT, attempt.c.sent_at <= patient_since
+    closed = exists().where(review_closed.c.attempt_id == attempt.c.id)
+    left = attempt.c.state == State.REVIEW, ~closed
+    of_payment = payment.c.state.label("payment_state"), payment.c.account
+    wanted = select(attempt, *of_payment).join_from(attempt, payment).where(or_(and_(*unknown), and_(*left)))
+    return [_waiting(row) for row in await tx.all(wanted.order_by(attempt.c.created_at))]
+
+
+def _waiting(row: Row[Any]) -> Waiting:
+    account, booked = msgspec.convert(row.account, Account), row.settled_at is not None
+    rulings = _open_to(Kind(row.kind), State(row.state), booked, PaymentState(row.payment_state), account)
+    names = set(Waiting.__struct_fields__) - {"attempt_id", "rulings"}
+    return Waiting(attempt_id=row.id, rulings=sorted(rulings), **{name: row._mapping[name] for name in names})
 
 
 async def propose(
@@ -156,29 +190,33 @@ async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
     if case is None:
         raise NotFound()
     closed = await tx.value(select(review_closed.c.attempt_id).where(review_closed.c.attempt_id == attempt_id))
-    rulings = frozenset() if closed else _open_to(case)
+    tried, owed = case.attempt, case.payment
+    rulings = frozenset[Ruling]()
+    if not closed:
+        rulings = _open_to(owed.kind, tried.state, tried.settled_at is not None, owed.state, case.account)
     if ruling not in rulings:
         raise NotForPeople(rulings=", ".join(sorted(rulings)) or "-")
     if case.attempt.state is State.UNKNOWN:
         _be_patient(tx, case)
     received = await tx.value(select(attempt.c.received_xaf).where(attempt.c.id == attempt_id))
-    return _Question(case, rulings, received or 0)
+    return _Question(case, received or 0)
 
 
-def _open_to(case: Case) -> frozenset[Ruling]:
-    """What people may rule, by what is known and booked."""
-    tried, owed = case.attempt, case.payment
-    pays_out = owed.kind is not Kind.COLLECT
-    if tried.settled_at is None:
-        for_people = tried.state is State.REVIEW or (tried.state is State.UNKNOWN and pays_out)
+def _open_to(
+    kind: Kind, state: State, booked: bool, payment_state: PaymentState, account: Account
+) -> frozenset[Ruling]:
+    """What people may rule, by what is known and booked. `account`: where the payment's money comes from or goes."""
+    pays_out = kind is not Kind.COLLECT
+    if not booked:
+        for_people = state is State.REVIEW or (state is State.UNKNOWN and pays_out)
         return frozenset({Ruling.PAID, Ruling.UNPAID}) if for_people else frozenset()
-    if tried.state is not State.REVIEW:
+    if state is not State.REVIEW:
         return frozenset()
     if not pays_out:
         return frozenset({Ruling.RETURN, Ruling.RETURNED})
-    if owed.state is PaymentState.REVIEW:
+    if payment_state is PaymentState.REVIEW:
         return frozenset({Ruling.ACCEPT, Ruling.ABSORB})
-    return frozenset({Ruling.ABSORB} if case.account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
+    return frozenset({Ruling.ABSORB} if account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
 
 
 def _be_patient(tx: Tx, case: Case) -> None:

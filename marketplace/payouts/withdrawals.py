@@ -48,7 +48,7 @@ async def withdrawable(tx: Tx, *, person_id: UUID) -> int:
     topped_up = await tx.value(select(func.sum(top_up.c.amount_xaf)).where(*own)) or 0
     returned = await tx.value(_RETURNED, {"wallet": chart.wallet(person_id).code})
     gone, _, _ = await _withdrawn(tx, person_id)
-    return max(0, min(topped_up + returned - gone, await service.free(tx, "customer", person_id)))
+    return max(0, min(int(topped_up + returned) - gone, await service.free(tx, "customer", person_id)))
 
 
 async def _check(tx: Tx, person_id: UUID, amount_xaf: int) -> None:
