@@ -99,17 +99,32 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _simulator(arguments: argparse.Namespace) -> None:
-    """Run the simulated networks: CamPay, Africa's Talking and the phones."""
+    """Run the simulated networks: providers of mobile money, Africa's Talking and the phones."""
+    from core.clock import clock_at
     from core.logs import configure_logging
-    from core.phones import MTN, ORANGE
-    from core.settings import load_settings
+    from core.settings import Secret, load_settings
     from payments.simulator.app import run
+    from payments.simulator.networks import CARRIERS
     from payments.simulator.settings import SimulatorSettings
 
     configure_logging(service="simulator")
-    own = {name: value for name in ("port", "data", "product_url") if (value := getattr(arguments, name)) is not None}
-    own["campay_opening_float_xaf"] = dict.fromkeys((MTN, ORANGE), arguments.opening_float)
-    run(SimulatorSettings.beside(load_settings(), **own))
+    named = ("port", "data", "product_url", "prompt_seconds")
+    own = {name: value for name in named if (value := getattr(arguments, name)) is not None}
+    for provider, carriers in CARRIERS.items():
+        own[f"{provider}_opening_float_xaf"] = dict.fromkeys(carriers, arguments.opening_float)
+    if arguments.signing_key is not None:
+        own["pawapay_signing_key"] = Secret(arguments.signing_key.read_text())
+    product = load_settings()
+    run(SimulatorSettings.beside(product, **own), clock_at(product.clock_file))
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    """Let orders, payouts and refunds run against hostile networks, and prove that no franc was lost."""
+    from gateway.simulation.run import Plan, simulate
+
+    return simulate(
+        Plan(arguments.orders, arguments.seed, arguments.faults, arguments.kill_every, workers=arguments.workers)
+    )
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -165,7 +180,17 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--port", type=int)
     simulator.add_argument("--data", type=Path, required=True, help="directory of its own database")
     simulator.add_argument("--product-url", help="where its callbacks go")
-    simulator.add_argument("--opening-float", type=int, default=0, help="XAF that CamPay holds for us per carrier")
+    simulator.add_argument(
+        "--opening-float", type=int, default=0, help="XAF that each provider holds for us per carrier"
+    )
+    simulator.add_argument("--prompt-seconds", type=int, help="how long a payment prompt waits for its PIN")
+    simulator.add_argument("--signing-key", type=Path, help="private key (PEM) that pawaPay signs callbacks with")
+    simulate = verb("simulate", _simulate)
+    simulate.add_argument("--orders", type=int, default=100)
+    simulate.add_argument("--seed", type=int, default=1, help="the same seed draws the same faults")
+    simulate.add_argument("--faults", choices=("none", "light", "heavy"), default="heavy")
+    simulate.add_argument("--kill-every", type=float, default=0, metavar="SECONDS", help="SIGKILL for a worker")
+    simulate.add_argument("--workers", type=int, default=2)
     _add_report_arguments(verb("report", _report))
     return parser
 

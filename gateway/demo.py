@@ -203,6 +203,11 @@ def _simulator_port(port: int) -> int:
     lasting = port + _SIMULATOR_OFFSET
     if lasting < 65536 and _is_free(lasting):
         return lasting
+    return free_port()
+
+
+def free_port() -> int:
+    """Any that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -205,6 +205,14 @@ def _socket_directory(home: Path, account: Account) -> Path:
     raise EmbeddedUnavailable("the path of the temporary directory is too long for a socket")
 
 
+def remove(directory: Path) -> None:
+    """Delete the files of a server that has stopped, also those that a service user keeps elsewhere."""
+    data = directory / "postgres" / "data"
+    if data.is_symlink():
+        shutil.rmtree(data.readlink().parent, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def _runs(pid: int, data: Path) -> bool:
     """Whether process `pid` is the server of `data`."""
     with suppress(FileNotFoundError, ProcessLookupError):

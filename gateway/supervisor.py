@@ -44,6 +44,12 @@ class Supervisor:
             self.start(program)
         return [program.name for program in due]
 
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a machine that runs out of memory would. `revive` starts it again."""
+        for program, process in self._running.items():
+            if program.name == name:
+                process.kill()
+
     def stop(self, seconds: float) -> None:
         """Ask all to finish, and wait up to `seconds` for each. The first one serves the others, so it ends last."""
         for process in list(self._running.values())[1:]:

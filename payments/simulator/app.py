@@ -48,10 +48,10 @@ def create_simulator(settings: SimulatorSettings, clock: Clock | None = None) ->
     )
 
 
-def run(settings: SimulatorSettings) -> None:
+def run(settings: SimulatorSettings, clock: Clock | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
     uvicorn.run(
-        create_simulator(settings),
+        create_simulator(settings, clock),
         host=settings.host,
         port=settings.port,
         access_log=False,

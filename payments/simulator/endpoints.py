@@ -7,12 +7,12 @@ from litestar import Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from core.phones import MTN, ORANGE, carrier_of, parse_phone
+from core.phones import carrier_of, parse_phone
 from payments.simulator import africastalking, callbacks, faults, handsets, movements, outcomes, ussd
 from payments.simulator.faults import Misbehaviour
 from payments.simulator.handsets import Prompt, Subscriber
 from payments.simulator.movements import Movement
-from payments.simulator.networks import Networks
+from payments.simulator.networks import CARRIERS, Networks
 from payments.simulator.ussd import Repeat, Screen
 
 _SIM_CARD_MESSAGES = 30
@@ -176,7 +176,18 @@ async def state(networks: NamedDependency[Networks]) -> dict[str, Any]:
         "sms": africastalking.counts(networks),
         "ussd": ussd.counts(networks),
         "callbacks": callbacks.counts(networks),
+        "next_at": networks.store.value(_NEXT),
     }
+
+
+# When something happens next by itself, in seconds since 1970.
+_NEXT = """
+    SELECT min(at) FROM (
+        SELECT due_at AS at FROM plan
+        UNION ALL SELECT expires_at FROM prompt WHERE state = 'waiting'
+        UNION ALL SELECT due_at FROM callback WHERE state = 'waiting'
+    )
+"""
 
 
 def _counts(networks: Networks, provider: str, kinds: dict[str, str]) -> dict[str, Any]:
@@ -203,8 +214,8 @@ async def moved(networks: NamedDependency[Networks], after: FromQuery[int] = 0) 
 async def floats(networks: NamedDependency[Networks]) -> dict[str, dict[str, int]]:
     """What the providers hold for the merchant, by provider and carrier."""
     return {
-        name: {carrier: movements.float_of(networks, name, carrier) for carrier in (MTN, ORANGE)}
-        for name in movements.TITLES
+        name: {carrier: movements.float_of(networks, name, carrier) for carrier in carriers}
+        for name, carriers in CARRIERS.items()
     }
 
 

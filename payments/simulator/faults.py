@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from payments.simulator import levels
-from payments.simulator.networks import Networks
+from payments.simulator.networks import CARRIERS, Networks
 
 # Loses the answer before or after the effect; answers late; a proxy's HTML; the answer to a repeat, after the effect.
 AnswerFault = Literal["lose_before", "lose_after", "hold", "html_before", "html_after", "conflict"]
@@ -21,7 +21,7 @@ CallbackFault = Literal["no_callback", "duplicate_callback", "late_callback", "f
 # A float that is too low whatever it holds; payouts that fail, take their time, or are taken back after their success.
 PayoutFault = Literal["low_float", "fails", "slow", "reversed"]
 # What people do with a prompt: `seconds` say when. Silent ones never answer, poor ones have no money.
-PayerFault = Literal["approves", "rejects", "poor", "silent"]
+PayerFault = Literal["approves", "late", "rejects", "poor", "silent"]
 Kind = AnswerFault | ReadFault | CallbackFault | PayoutFault | PayerFault
 
 _MONEY = (
@@ -37,8 +37,7 @@ _CALLBACKS = (
     "campay.callback", "noupay.callback", "pawapay.callback", "mtn.callback",
     "africastalking.incoming", "africastalking.report", "ussd.event",
 )  # fmt: skip
-_SERVED = {"campay": ("mtn", "orange"), "noupay": ("mtn", "orange"), "pawapay": ("mtn", "orange"), "mtn": ("mtn",)}
-_FLOATS = tuple(f"{name}.float.{carrier}" for name, carriers in _SERVED.items() for carrier in carriers)
+_FLOATS = tuple(f"{name}.float.{carrier}" for name, carriers in CARRIERS.items() for carrier in carriers)
 
 # What may happen to which calls.
 _HAPPENS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -48,11 +47,12 @@ _HAPPENS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("not_yet",), ("pawapay.lookup", "mtn.lookup")),
     (("no_callback", "duplicate_callback", "late_callback", "forged_callback", "lying_callback"), _CALLBACKS),
     (("low_float",), _FLOATS),
-    (("fails", "slow", "reversed"), tuple(f"{name}.settlement" for name in _SERVED)),
-    (("approves", "rejects", "poor", "silent"), ("payer",)),
+    (("fails", "slow", "reversed"), tuple(f"{name}.settlement" for name in CARRIERS)),
+    (("approves", "late", "rejects", "poor", "silent"), ("payer",)),
 )
 BUSY_HANDSETS = "busy_handset_fails"
 _APPEARS_SECONDS = 3.0  # a read this soon may still find nothing
+_AFTERWARDS_SECONDS = 60.0  # when somebody approves what the provider has called failed
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -145,6 +145,8 @@ def _drawn(networks: Networks, call: str) -> Fault | None:
     kind = levels.draw(dice, chance["level"], call)
     if kind is None:
         return None
-    if kind == "late":
-        return Fault(call, "approves", 1, chance["late_seconds"])
+    too_late = networks.settings.prompt_seconds + _AFTERWARDS_SECONDS
+    late = {"late": chance["late_seconds"], "too_late": too_late}
+    if kind in late:
+        return Fault(call, "late", 1, late[kind])
     return Fault(call, kind, 1, levels.seconds(dice, kind))

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 Name = Literal["none", "light", "heavy"]
 
-# The rest of the payers approve after a moment. "late" is after the product has stopped waiting: where the provider
-# has stopped too, the movement fails first and succeeds afterwards.
+# "late" is after the product has stopped waiting; "too_late" after the provider has: the movement fails first, and
+# succeeds afterwards.
 _PAYERS = {
-    "light": {"rejects": 30, "poor": 20, "silent": 20, "late": 20, "approves": 910},
-    "heavy": {"rejects": 80, "poor": 60, "silent": 60, "late": 80, "approves": 720},
+    "light": {"rejects": 30, "poor": 20, "silent": 20, "late": 15, "too_late": 5, "approves": 910},
+    "heavy": {"rejects": 80, "poor": 60, "silent": 60, "late": 60, "too_late": 40, "approves": 700},
 }
 _MONEY = {
     "light": {"lose_before": 8, "lose_after": 12, "hold": 5, "html_after": 5, "conflict": 5},
@@ -63,8 +63,14 @@ _CHANCES: tuple[tuple[str, Mapping[str, Mapping[str, int]]], ...] = (
 )
 
 # Seconds that what takes time takes, from and to.
-_SECONDS = {"approves": (0.1, 2.0), "rejects": (0.1, 2.0), "poor": (0.1, 2.0), "slow": (0.5, 4.0), "hold": (0.5, 4.0),
-            "late_callback": (1.0, 6.0)}  # fmt: skip
+_SECONDS = {
+    "approves": (1.0, 40.0),
+    "rejects": (1.0, 40.0),
+    "poor": (1.0, 40.0),
+    "slow": (2.0, 120.0),
+    "late_callback": (1.0, 60.0),
+    "hold": (0.5, 4.0),
+}
 
 
 def draw(dice: random.Random, level: str, call: str) -> Any:

@@ -174,7 +174,8 @@ def _order(networks: Networks, data: dict[str, Any], reference_id: str, callback
         raise MomoError(500, "INVALID_CURRENCY", "Currency not supported.")
     return {
         "ref": reference_id,
-        "our_id": str(data.get("externalId") or ""),
+        "our_id": reference_id,
+        "external_user": str(data.get("externalId") or ""),
         "carrier": MTN,
         "amount_xaf": amount_xaf,
         "description": f"{data.get('payerMessage') or ''}\n{data.get('payeeNote') or ''}",
@@ -242,7 +243,7 @@ def _shown(networks: Networks, movement: Movement) -> dict[str, Any]:
     payer_message, _, payee_note = movement.description.partition("\n")
     party = {"partyIdType": "MSISDN", "partyId": movement.phone.removeprefix("+")}
     shown = {
-        "externalId": movement.our_id,
+        "externalId": movement.external_user,
         "amount": str(movement.amount_xaf),
         "currency": networks.settings.mtn_currency,
         "payer" if movement.kind == COLLECT else "payee": party,

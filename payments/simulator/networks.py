@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 
 from core.clock import Clock, SystemClock
 from core.http import HttpClient
+from core.phones import MTN, ORANGE
 from payments.simulator.settings import SimulatorSettings
 from payments.simulator.store import Store
+
+# The providers of mobile money, and whose phones each reaches.
+CARRIERS = {"campay": (MTN, ORANGE), "noupay": (MTN, ORANGE), "pawapay": (MTN, ORANGE), "mtn": (MTN,)}
 
 
 class Networks:

@@ -15,7 +15,6 @@ import pytest
 from gateway import isolation, processes
 from gateway.embedded import NO_SYNC, EmbeddedServer, attached_or_started
 from gateway.errors import EmbeddedUnavailable
-from tests.support.postgres import remove
 
 # A command that uses the database until its input ends.
 COMMAND = """

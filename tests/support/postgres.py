@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gateway.embedded import NO_SYNC, DirectoryLock, EmbeddedServer
+from gateway.embedded import NO_SYNC, DirectoryLock, EmbeddedServer, remove
 
 _MEMORY = Path("/dev/shm")
 _MEMORY_BYTES = 2 << 30  # free, so that a run cannot fill it
@@ -34,14 +34,6 @@ def shared_server() -> Iterator[str]:
     finally:
         server.close()
         remove(server.directory)
-
-
-def remove(directory: Path) -> None:
-    """Delete an embedded server's files, also those that a service user keeps elsewhere."""
-    data = directory / "postgres" / "data"
-    if data.is_symlink():
-        shutil.rmtree(data.readlink().parent, ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _fresh(runs: Path) -> EmbeddedServer:

@@ -1,0 +1,68 @@
+"""Time in a simulation: hurried while people order, and skipped from one thing that is due to the next afterwards."""
+
+import asyncio
+import time
+
+from sqlalchemy import text
+
+from core.clock import SharedClock
+from core.database import Database
+from gateway.simulation.networks import Networks
+
+_TICK_SECONDS = 0.1
+_HURRY = 5  # simulated seconds to one, while requests are under way by the hundred
+_LEAST_SKIP_SECONDS = 20.0
+_FURTHER = 1.1  # than what is due: what is due nearly at the same time is done in one go
+_ANSWER_SECONDS = 3.0  # as long as a request may be under way, its lease is not skipped
+
+_DUE = text("SELECT extract(epoch FROM min(next_check_at)) AS at FROM attempt WHERE next_check_at IS NOT NULL")
+_SENT = text("SELECT count(*) FROM attempt WHERE state = 'SENT'")
+
+
+class Passing:
+    """Moves the clock that all processes share."""
+
+    def __init__(self, clock: SharedClock, database: Database, networks: Networks) -> None:
+        self._clock = clock
+        self._database = database
+        self._networks = networks
+
+    async def hurry(self) -> None:
+        """Let time run faster until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._clock.advance(_TICK_SECONDS * (_HURRY - 1))
+
+    async def until_quiet(self, seconds: float) -> bool:
+        """Skip from one thing to the next until nothing is due any more; False when that takes over `seconds`."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            due = await self._due()
+            if due is None:
+                return True
+            await self._reach(due)
+        return False
+
+    async def _due(self) -> float | None:
+        """When the product or the networks do something next."""
+        async with self._database.reading() as tx:
+            ours = await tx.value(_DUE)
+        instants = [float(instant) for instant in (ours, await self._networks.next_at()) if instant is not None]
+        return min(instants, default=None)
+
+    async def _reach(self, due: float) -> None:
+        """Wait for what is being done; where nothing is, skip to `due`."""
+        ahead = due - self._clock.now().timestamp()
+        if ahead > 0:
+            await self._answers()
+            self._clock.advance(max(ahead * _FURTHER, _LEAST_SKIP_SECONDS))
+        await asyncio.sleep(_TICK_SECONDS)
+
+    async def _answers(self) -> None:
+        """Give requests that are under way the time to be answered."""
+        ends = time.monotonic() + _ANSWER_SECONDS
+        while time.monotonic() < ends:
+            async with self._database.reading() as tx:
+                if not await tx.value(_SENT):
+                    return
+            await asyncio.sleep(_TICK_SECONDS)
