@@ -8,7 +8,7 @@ the network.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Self
 
@@ -17,11 +17,13 @@ import msgspec
 from sqlalchemy import CursorResult, Executable, MetaData, Row, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from core.clock import Clock, SystemClock
 from core.crypto import Keyring
-from core.drivers import Drivers
+from core.drivers import AWAY, Drivers
 from core.errors import GatewayError
+from core.lines import Line, Lines
 from core.settings import Settings
 
 # Every table of the product; alembic compares it with the migrations.
@@ -39,25 +41,29 @@ metadata = MetaData(
 # a transaction commits is durable.
 _SESSION = {"lock_timeout": "5s", "statement_timeout": "15s", "synchronous_commit": "off"}
 
-# Executed first in every transaction: SQLAlchemy's asyncpg dialect sends BEGIN only with its own first
-# statement, so a raw call made before it would commit by itself.
-_OPEN = text("SET LOCAL synchronous_commit = on")
+# Sent through the driver, in one round trip and before anything else can be: SQLAlchemy's asyncpg dialect would send
+# BEGIN only with its own first statement, and a raw call made before it would commit by itself.
+_BEGIN = "BEGIN; SET LOCAL synchronous_commit = on"
 
 _QUEUE_UP = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
+
+
+class RolledBack(RuntimeError):
+    """PostgreSQL had given the transaction up before its end: nothing of it was written."""
 
 
 class Tx:
     """An open transaction (or, as `Reading`, a connection without one) and what use cases need beside SQL."""
 
-    def __init__(self, connection: AsyncConnection, database: "Database") -> None:
-        self.connection = connection
+    def __init__(self, database: "Database", line: Line | None = None) -> None:
+        self._line = line
         self.database = database
         self.settings: Settings = database.settings
         self.keys: Keyring = database.keys
         self.now: datetime = database.clock.now()
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        return await self.connection.execute(statement, parameters)
+        return await (await self._sql()).execute(statement, parameters)
 
     async def run(self, statement: Executable, parameters: Any = None) -> int:
         """Execute a write; the number of rows it touched."""
@@ -84,8 +90,16 @@ class Tx:
 
         As in `Database.transaction`, a GatewayError that `keeps_writes` undoes nothing.
         """
-        async with _keeping(self.connection.begin_nested()):
-            yield
+        refusal: GatewayError | None = None
+        async with (await self._sql()).begin_nested():
+            try:
+                yield
+            except GatewayError as error:
+                if not error.keeps_writes:
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
 
     async def queue_up(self, what: str) -> None:
         """Wait for every other transaction that queued up for `what`, and hold up those that come after."""
@@ -93,23 +107,28 @@ class Tx:
 
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this same transaction, for the posting path and hot reads."""
-        return (await self.connection.get_raw_connection()).driver_connection
+        assert self._line is not None
+        return self._line.driver
+
+    async def _sql(self) -> AsyncConnection:
+        assert self._line is not None
+        return self._line.connection
 
 
 class Reading(Tx):
     """Without a transaction, each statement for itself. Takes a connection only when it is first asked something.
 
-    `driver` is lent by a pool of its own: from SQLAlchemy's it would cost several times the statement itself.
+    `driver` is lent by a pool of its own, so that one who reads may open a transaction and nobody waits in a circle.
     """
 
     def __init__(self, database: "Database") -> None:
-        super().__init__(database.autocommit.connect(), database)
+        super().__init__(database)
         self._driver: asyncpg.Connection | None = None
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        if self.connection.sync_connection is None:
-            await self.connection.start()
-        return await self.connection.execute(statement, parameters)
+    async def _sql(self) -> AsyncConnection:
+        if self._line is None:
+            self._line = await self.database.lines.take()
+        return self._line.connection
 
     async def driver(self) -> asyncpg.Connection:
         if self._driver is None:
@@ -122,8 +141,8 @@ class Reading(Tx):
     async def __aexit__(self, *_: object) -> None:
         if self._driver is not None:
             self.database.drivers.give_back(self._driver)
-        if self.connection.sync_connection is not None:
-            await self.connection.close()
+        if self._line is not None:
+            self.database.lines.give_back(self._line)
 
 
 class Database:
@@ -138,15 +157,14 @@ class Database:
         self.url = url
         self.engine = create_async_engine(
             driver_url(url),
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=10,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": _SESSION},
             hide_parameters=True,  # an error's text is logged, and parameters hold what people typed
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )
-        self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.lines = Lines(self.engine, most=connections)
         self.drivers = Drivers(url, most=connections, session=_SESSION)
 
     @asynccontextmanager
@@ -155,9 +173,45 @@ class Database:
 
         Only a GatewayError that `keeps_writes` commits what was written before it, and is raised afterwards.
         """
-        async with self.engine.connect() as connection, _keeping(connection.begin()):
-            await connection.execute(_OPEN)
-            yield Tx(connection, self)
+        line = await self._begin()
+        try:
+            yield Tx(self, line)
+        except BaseException as error:
+            if isinstance(error, GatewayError) and error.keeps_writes:
+                await self._end(line, "COMMIT")
+            else:
+                await self._end(line, "ROLLBACK")
+            raise
+        await self._end(line, "COMMIT")
+
+    async def _begin(self) -> Line:
+        """A connection with an open transaction; one that was lost while it idled is replaced."""
+        line = await self.lines.take()
+        try:
+            await line.driver.execute(_BEGIN)
+        except AWAY:
+            await self.lines.throw_away(line)
+            line = await self.lines.take()
+            await self._send(line, _BEGIN)
+        except BaseException:
+            await self.lines.throw_away(line)
+            raise
+        return line
+
+    async def _end(self, line: Line, how: str) -> None:
+        """Commit or roll back. Raises RolledBack when a statement had failed and somebody went on regardless."""
+        done = await self._send(line, how)
+        self.lines.give_back(line)
+        if done != how:
+            raise RolledBack()
+
+    async def _send(self, line: Line, command: str) -> str:
+        """A command whose answer decides about the connection: without it nobody knows what is open on it."""
+        try:
+            return str(await line.driver.execute(command))
+        except BaseException:
+            await self.lines.throw_away(line)
+            raise
 
     def reading(self) -> Reading:
         """A connection without the round trips of a transaction: for reads, and for drafts of one statement."""
@@ -165,22 +219,8 @@ class Database:
 
     async def close(self) -> None:
         await self.drivers.close()
+        await self.lines.close()
         await self.engine.dispose()
-
-
-@asynccontextmanager
-async def _keeping(scope: AbstractAsyncContextManager[Any]) -> AsyncIterator[None]:
-    """`scope`, which ends well also when a GatewayError that `keeps_writes` leaves it; that is raised afterwards."""
-    refusal: GatewayError | None = None
-    async with scope:
-        try:
-            yield
-        except GatewayError as error:
-            if not error.keeps_writes:
-                raise
-            refusal = error
-    if refusal is not None:
-        raise refusal
 
 
 def driver_url(url: str) -> str:

@@ -46,7 +46,7 @@ class Drivers:
             if not connection.is_closed():
                 return connection
         try:
-            return await self._connect()
+            return await self.connect()
         except BaseException:
             self._places.release()
             raise
@@ -61,8 +61,10 @@ class Drivers:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _connect(self) -> asyncpg.Connection:
-        connection = await asyncpg.connect(self._url, timeout=_WAIT_SECONDS, server_settings=self._session)
+    async def connect(self, **session: str) -> asyncpg.Connection:
+        """A connection of the caller's own, beside the pool, with `session` settings on top of the pool's."""
+        settings = {**self._session, **session}
+        connection = await asyncpg.connect(self._url, timeout=_WAIT_SECONDS, server_settings=settings)
         for kind in ("json", "jsonb"):  # both ways as on SQLAlchemy's connections: text in, values out
             await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
         return connection

@@ -14,12 +14,18 @@ Currency = Literal["XAF", "PTS", "USD"]
 
 
 class Account(Struct, frozen=True):
-    """One account. `floor` is the lowest balance in minor units, None where there is no lower limit."""
+    """One account. `floor` and `ceiling` limit its balance in minor units, None where there is no limit."""
 
     code: str
     kind: Kind
     currency: Currency = "XAF"
     floor: int | None = 0
+    ceiling: int | None = None
+
+    @property
+    def hot(self) -> bool:
+        """Whether postings go past its row without waiting: it has no limit that they would have to keep."""
+        return self.floor is None and self.ceiling is None
 
 
 # ---- what we owe to people: never below zero -------------------------------------------------------------
@@ -59,7 +65,6 @@ TAX_PAYABLE = Account("payable:tax", "liability", floor=None)
 def payout_clearing(payment_id: UUID) -> Account:
     """One payout or refund from its request until the provider's final word."""
     return Account(f"clearing:payout:{payment_id}", "liability")
-
 
 
 def in_transit(provider: str) -> Account:

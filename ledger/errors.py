@@ -37,3 +37,57 @@ class CurrencyMismatch(InvalidPosting):
 
 class AccountMismatch(InvalidPosting):
     """An account was opened with another kind or currency than the journal gives it."""
+
+
+class TooManyLegs(InvalidPosting):
+    """More than `journals.MAX_LEGS` legs."""
+
+
+class FutureDate(InvalidPosting):
+    """An effective date further ahead than the settings allow."""
+
+    text_key = "error.future_date"
+
+
+class BalanceTooHigh(Conflict):
+    """An account would rise above its ceiling."""
+
+    text_key = "error.balance_too_high"
+
+
+class PeriodClosed(Conflict):
+    """The effective date lies in a period that is closed."""
+
+    text_key = "error.period_closed"
+
+
+class NotReversible(Conflict):
+    """A reversal is not taken back: post the first journal again under a new key."""
+
+    text_key = "error.not_reversible"
+
+
+class AlreadyReversed(Conflict):
+    """Another journal has taken this one back."""
+
+    text_key = "error.already_reversed"
+
+
+class HoldClosed(Conflict):
+    """The hold has ended in another way."""
+
+    text_key = "error.hold_closed"
+
+
+class HoldExpired(HoldClosed):
+    """The time of the hold is over."""
+
+
+class HoldExceeded(Conflict):
+    """The journal does not take between 1 and the held amount from the account that was held."""
+
+    text_key = "error.hold_exceeded"
+
+
+class PostingUnknown(Unavailable):
+    """The database was lost while it answered: the same key tells whether the journal was posted."""

@@ -69,15 +69,15 @@ class Statement(Struct, frozen=True):
 
 
 # Debit balances count as positive here, credit balances as negative.
-_NET_NOW = "WITH net (account_id, amount) AS (SELECT id, balance * debit_sign FROM account)"
+_NET_NOW = "WITH net (account_id, amount) AS (SELECT id, balance * debit_sign FROM account_balance)"
 _NET_AS_OF = """
 WITH net (account_id, amount) AS (
-    SELECT account_id, sum(debit - credit) FROM entry JOIN journal ON journal.id = journal_id
+    SELECT account_id, sum(debit - credit) FROM entry
     WHERE effective_at <= :as_of GROUP BY account_id
 )"""
 # A family is the code without its owner's id.
 _BY_FAMILY = """
-SELECT regexp_replace(code, ':[0-9a-f-]{36}$', '') AS family, kind, currency,
+SELECT family, kind, currency,
        count(*) AS accounts, sum(net.amount)::bigint AS amount
 FROM net JOIN account ON account.id = net.account_id
 GROUP BY family, kind, currency
@@ -86,14 +86,14 @@ ORDER BY currency DESC, array_position(ARRAY['asset', 'liability', 'equity', 'in
 
 _ACCOUNT = text("SELECT id, kind, currency, debit_sign FROM account WHERE code = :code")
 _ENTRIES = text("""
-SELECT seq, recorded_at, effective_at, journal_id, journal.kind AS journal_kind, other.code AS other_account,
+SELECT seq, recorded_at, effective_at, journal_id, entry.kind AS journal_kind, other.code AS other_account,
        debit, credit, entry.balance
-FROM entry JOIN journal ON journal.id = journal_id JOIN account AS other ON other.id = other_account
+FROM numbered_entry AS entry JOIN account AS other ON other.id = other_account
 WHERE account_id = :account AND seq > :after AND recorded_at >= :since AND recorded_at < :until
 ORDER BY seq LIMIT :rows
 """)
 _LAST_BALANCE = text("""
-SELECT balance FROM entry JOIN journal ON journal.id = journal_id
+SELECT balance FROM numbered_entry
 WHERE account_id = :account AND recorded_at < :until ORDER BY seq DESC LIMIT 1
 """)
 _ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))

@@ -1,62 +1,29 @@
-"""Posting journals and reading balances.
+"""Posting journals inside a caller's transaction, and reading balances.
 
     await post(tx, key=f"fund:{order_id}", kind="order_funded", legs=[Leg(wallet(payer), escrow(order_id), 3800)])
 
 The business row is locked first and the posting comes last: then every transaction takes its locks in one order.
+Journals that stand alone go through `ledger.grouped` instead.
 """
 
-import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
-import msgspec
-from msgspec import Struct
+from sqlalchemy import text
 
 from core.database import Tx
 from core.effects import KeyReused
-from core.errors import GatewayError
+from core.errors import NotFound
 from ledger.chart import Account
-from ledger.errors import (
-    AccountMismatch,
-    CurrencyMismatch,
-    EmptyJournal,
-    InsufficientFunds,
-    InvalidLegAmount,
-    LedgerBusy,
-    SameAccount,
-)
+from ledger.errors import NotReversible
+from ledger.journals import Journal, Leg, Posted, check, fact, many, one, places
 
-# Far above any real journal, and far enough below a bigint that no sum of them overflows.
-MAX_AMOUNT = 10**15
+__all__ = ("Journal", "Leg", "Posted", "balance", "post", "post_many", "reverse")
 
-_POST = "SELECT posted_id, replayed FROM post_journal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-_BALANCE = "SELECT balance FROM account WHERE code = $1"
-
-# What the posting function and the locks under it raise (migration 0002).
-_ERRORS: dict[str, type[GatewayError]] = {
-    "LE001": EmptyJournal,
-    "LE002": KeyReused,
-    "LE003": AccountMismatch,
-    "LE004": CurrencyMismatch,
-    "55P03": LedgerBusy,  # lock_not_available
-    "40P01": LedgerBusy,  # deadlock_detected
-}
-
-
-class Leg(Struct, frozen=True):
-    """`amount` minor units of one currency from the credited to the debited account."""
-
-    debit: Account
-    credit: Account
-    amount: int
-
-
-class Posted(Struct, frozen=True):
-    """A journal in the books; `replayed` when this key had already posted it."""
-
-    journal_id: int
-    replayed: bool
+_POST = f"SELECT posted_id, replayed FROM post_journal({places(18)})"  # noqa: S608 - placeholders only
+_POST_MANY = f"SELECT journal_ids, verdicts FROM post_journals(false, {places(18)})"  # noqa: S608 - placeholders only
+_BALANCE = "SELECT balance FROM account_balance WHERE code = $1"
 
 
 async def post(
@@ -66,44 +33,97 @@ async def post(
     kind: str,
     legs: Sequence[Leg],
     effective_at: datetime | None = None,
+    actor: str | None = None,
     metadata: dict[str, str] | None = None,
+    moving_on: bool = False,
 ) -> Posted:
-    """Write one journal, all legs or none, and open the accounts it names for the first time.
+    """Write one journal and open the accounts it names for the first time; see `Journal` for the fields.
 
-    The same `key` with the same content gives the first journal for ever. Legs apply in their order, and each
-    must leave both accounts at or above their floor. `effective_at` is when it counts in reports, by default
-    now; `metadata` is for people and never holds personal data. One round trip.
+    The same `key` with the same content gives the first journal for ever. Each leg must leave both accounts between
+    their floor and their ceiling. Into a closed period nothing is booked: with `moving_on` the journal counts from the
+    beginning of the open one and says in its metadata when it belonged. One round trip.
 
-    Raises InsufficientFunds, KeyReused (another content under this key), LedgerBusy, or an InvalidPosting; the
-    transaction is then spent, and nothing in it can be kept.
+    Raises InsufficientFunds, BalanceTooHigh, KeyReused (another content under this key), PeriodClosed, LedgerBusy,
+    or an InvalidPosting; the transaction is then spent, and nothing in it can be kept.
     """
-    accounts = _accounts(legs)
-    place = {code: number for number, code in enumerate(accounts, start=1)}  # PostgreSQL counts from 1
-    details = msgspec.json.encode(metadata or {}, order="sorted").decode()
+    journal = Journal(key=key, kind=kind, legs=legs, effective_at=effective_at, actor=actor, metadata=metadata)
+    return await _post(tx, journal, moving_on=moving_on)
+
+
+async def _post(tx: Tx, journal: Journal, *, moving_on: bool = False) -> Posted:
+    check_in(tx, journal)
+    row = await call(tx, _POST, *one(journal, now=tx.now, moving_on=moving_on))
+    return Posted(row[0], row[1])
+
+
+async def post_many(tx: Tx, journals: Sequence[Journal]) -> list[Posted]:
+    """Write several journals with different keys in one call, all or none, in their order. Raises as `post` does."""
+    if len({journal.key for journal in journals}) < len(journals):
+        raise KeyReused()
+    for journal in journals:
+        check_in(tx, journal)
+    if not journals:
+        return []
+    row = await call(tx, _POST_MANY, *many(journals, now=tx.now))
+    return [Posted(id, bool(verdict)) for id, verdict in zip(row[0], row[1], strict=True)]
+
+
+def check_in(tx: Tx, journal: Journal) -> None:
+    """`check`, with the clock and the settings of the transaction."""
+    check(journal, now=tx.now, future_days=tx.settings.ledger_future_days)
+
+
+async def call(tx: Tx, statement: str, *arguments: object) -> asyncpg.Record:
+    """One of the ledger's functions, in this transaction; its row. Raises the business fact behind what it raises."""
     connection = await tx.driver()
     try:
-        row = await connection.fetchrow(
-            _POST,
-            key,
-            _fingerprint(kind, legs, effective_at, details),
-            kind,
-            effective_at or tx.now,
-            tx.now,
-            details,
-            list(accounts),
-            [account.kind for account in accounts.values()],
-            [account.currency for account in accounts.values()],
-            [account.floor for account in accounts.values()],
-            [place[leg.debit.code] for leg in legs],
-            [place[leg.credit.code] for leg in legs],
-            [leg.amount for leg in legs],
-        )
+        return await connection.fetchrow(statement, *arguments)
     except asyncpg.PostgresError as problem:
-        fact = _fact(problem)
-        if fact is None:
+        known = fact(problem)
+        if known is None:
             raise
-        raise fact from None  # the driver's text would carry account and balance into logs
-    return Posted(journal_id=row["posted_id"], replayed=row["replayed"])
+        raise known from None  # the driver's text would carry account and balance into logs
+
+
+_LEGS = text("""
+SELECT reverses, debited.code AS debit, debited.kind AS debit_kind, debited.min_balance AS debit_floor,
+       debited.max_balance AS debit_ceiling, credited.code AS credit, credited.kind AS credit_kind,
+       credited.min_balance AS credit_floor, credited.max_balance AS credit_ceiling, debited.currency, amount
+FROM posting
+JOIN account AS debited ON debited.id = debit_account
+JOIN account AS credited ON credited.id = credit_account
+WHERE journal_id = :journal ORDER BY leg DESC
+""")
+
+
+async def reverse(
+    tx: Tx,
+    *,
+    journal_id: int,
+    key: str,
+    kind: str,
+    actor: str | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Posted:
+    """Take a journal back: its legs the other way round, last first. A journal can be reversed once.
+
+    Raises NotFound, NotReversible for a journal that is itself a reversal, AlreadyReversed, and as `post` does.
+    """
+    rows = await tx.all(_LEGS, {"journal": journal_id})
+    if not rows:
+        raise NotFound()
+    if rows[-1].reverses is not None:
+        raise NotReversible()
+    legs = [
+        Leg(
+            debit=Account(x.credit, x.credit_kind, x.currency, x.credit_floor, x.credit_ceiling),
+            credit=Account(x.debit, x.debit_kind, x.currency, x.debit_floor, x.debit_ceiling),
+            amount=x.amount,
+        )
+        for x in rows
+    ]
+    journal = Journal(key=key, kind=kind, legs=legs, actor=actor, metadata=metadata, reverses=journal_id)
+    return await _post(tx, journal)
 
 
 async def balance(tx: Tx, account: Account | str) -> int:
@@ -111,45 +131,3 @@ async def balance(tx: Tx, account: Account | str) -> int:
     code = account if isinstance(account, str) else account.code
     connection = await tx.driver()
     return int(await connection.fetchval(_BALANCE, code) or 0)
-
-
-def _accounts(legs: Sequence[Leg]) -> dict[str, Account]:
-    """Every account of `legs` by its code. Raises an InvalidPosting."""
-    if not legs:
-        raise EmptyJournal()
-    accounts: dict[str, Account] = {}
-    for leg in legs:
-        _check(leg)
-        for account in (leg.debit, leg.credit):
-            if accounts.setdefault(account.code, account) != account:
-                raise AccountMismatch()
-    return accounts
-
-
-def _check(leg: Leg) -> None:
-    """Refuse here what the database would refuse too, with a name for what is wrong."""
-    if type(leg.amount) is not int or not 0 < leg.amount <= MAX_AMOUNT:
-        raise InvalidLegAmount()
-    if leg.debit.code == leg.credit.code:
-        raise SameAccount()
-    if leg.debit.currency != leg.credit.currency:
-        raise CurrencyMismatch()
-
-
-def _fingerprint(kind: str, legs: Sequence[Leg], effective_at: datetime | None, details: str) -> bytes:
-    """What makes two requests the same. A default effective date is left out: a repeat comes later."""
-    content = (
-        kind,
-        [(leg.debit.code, leg.credit.code, leg.amount) for leg in legs],
-        effective_at and effective_at.astimezone(UTC),
-        details,
-    )
-    return hashlib.sha256(msgspec.json.encode(content)).digest()
-
-
-def _fact(problem: asyncpg.PostgresError) -> GatewayError | None:
-    """The business fact behind a database error, or None when it is a fault."""
-    if problem.sqlstate == "23514" and problem.constraint_name == "ck_account_floor":
-        return InsufficientFunds()
-    error = _ERRORS.get(problem.sqlstate)
-    return error() if error else None

@@ -21,7 +21,8 @@ from ledger.errors import (
     LedgerBusy,
     SameAccount,
 )
-from ledger.service import MAX_AMOUNT, Leg, balance, post
+from ledger.journals import MAX_AMOUNT
+from ledger.service import Leg, balance, post
 from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,102 @@
+-- A hold keeps part of an account's balance for one purpose. It ends once: captured (posted, all of it or part, the rest
+-- set free), released, or expired. The hold's row is locked first, then accounts in the order of their codes.
+CREATE FUNCTION open_hold(
+    hold_key text, fingerprint bytea, hold_kind text, wanted_code text, wanted_amount bigint,
+    expires timestamptz, recorded timestamptz,
+    OUT hold_id bigint, OUT replayed boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    first_fingerprint bytea;
+    held_account bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(hold_key, 9));
+    SELECT id, request_hash INTO hold_id, first_fingerprint FROM hold WHERE key = hold_key;
+    replayed := FOUND;
+    IF replayed THEN
+        IF first_fingerprint <> fingerprint THEN
+            RAISE EXCEPTION 'the key belongs to another hold' USING ERRCODE = 'LE002';
+        END IF;
+        RETURN;
+    END IF;
+    -- Only what is there can be held: never an overdraft, and nothing of an account that has no row to guard it.
+    UPDATE account SET held = held + wanted_amount
+    WHERE code = wanted_code AND NOT hot AND debit_sign = -1
+      AND balance - held - wanted_amount >= greatest(min_balance, 0)
+    RETURNING id INTO held_account;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'an account would fall below its floor'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_account_floor';
+    END IF;
+    INSERT INTO hold (key, request_hash, kind, account_id, amount, state, opened_at, expires_at)
+    VALUES (hold_key, fingerprint, hold_kind, held_account, wanted_amount, 'open', recorded, expires)
+    RETURNING id INTO hold_id;
+END
+$$;
+
+CREATE FUNCTION end_hold(ended_id bigint, ending text, recorded timestamptz)
+RETURNS boolean  -- false: it had ended like this before
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    ended hold;
+BEGIN
+    SELECT * INTO ended FROM hold WHERE id = ended_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such hold' USING ERRCODE = 'LE010';
+    ELSIF ending NOT IN ('released', 'expired') OR ended.state NOT IN ('open', ending) THEN
+        RAISE EXCEPTION 'the hold has ended' USING ERRCODE = 'LE007';
+    ELSIF ended.state = ending THEN
+        RETURN false;
+    ELSIF ending = 'expired' AND ended.expires_at > recorded THEN
+        RAISE EXCEPTION 'the hold has not expired' USING ERRCODE = 'LE007';
+    END IF;
+    UPDATE hold SET state = ending, closed_at = recorded WHERE id = ended_id;
+    UPDATE account SET held = held - ended.amount WHERE id = ended.account_id;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION capture_hold(
+    captured_id bigint,
+    journal_key text, fingerprint bytea, journal_kind text, effective timestamptz, recorded timestamptz,
+    actor text, reversed bigint, detail text, moving_on boolean,
+    codes text[], kinds text[], currencies text[], floors bigint[], ceilings bigint[], hots boolean[],
+    debits int[], credits int[], amounts bigint[],
+    OUT posted_id bigint, OUT replayed boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    caught hold;
+    taken bigint;
+BEGIN
+    SELECT * INTO caught FROM hold WHERE id = captured_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such hold' USING ERRCODE = 'LE010';
+    ELSIF caught.state = 'open' THEN
+        IF caught.expires_at <= recorded THEN
+            RAISE EXCEPTION 'the hold has expired' USING ERRCODE = 'LE008';
+        END IF;
+        SELECT sum(amounts[leg]) INTO taken
+        FROM generate_series(1, cardinality(amounts)) AS leg, account
+        WHERE account.id = caught.account_id AND codes[debits[leg]] = account.code;
+        IF taken IS NULL OR taken > caught.amount THEN
+            RAISE EXCEPTION 'the journal takes another sum than what is held' USING ERRCODE = 'LE009';
+        END IF;
+        PERFORM FROM account WHERE code = ANY (codes) AND NOT hot ORDER BY code FOR NO KEY UPDATE;
+        UPDATE account SET held = held - caught.amount WHERE id = caught.account_id;
+    ELSIF caught.state <> 'captured'
+          OR NOT EXISTS (SELECT FROM posting WHERE journal_id = caught.journal_id AND key = journal_key) THEN
+        RAISE EXCEPTION 'the hold has ended' USING ERRCODE = 'LE007';
+    END IF;
+    SELECT posted.posted_id, posted.replayed INTO posted_id, replayed
+    FROM post_journal(journal_key, fingerprint, journal_kind, effective, recorded, actor, reversed, detail, moving_on,
+                      codes, kinds, currencies, floors, ceilings, hots, debits, credits, amounts) AS posted;
+    IF caught.state = 'open' THEN
+        IF replayed THEN
+            RAISE EXCEPTION 'the key belongs to a journal outside this hold' USING ERRCODE = 'LE002';
+        END IF;
+        UPDATE hold SET state = 'captured', captured = taken, journal_id = posted_id, closed_at = recorded
+        WHERE id = captured_id;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION open_hold, end_hold, capture_hold FROM PUBLIC;
