@@ -176,7 +176,8 @@ async def _fill(settings: Settings, parts: Parts) -> None:
 
 async def _live(plan: Plan, parts: Parts, networks: Networks, clock: SharedClock) -> table.Report:
     """Orders, and everything that follows from them until nothing moves any more."""
-    await networks.misbehave(level=plan.faults, seed=plan.seed, late_seconds=_LATE_SECONDS)
+    level = "calm" if plan.faults == "none" else plan.faults
+    await networks.misbehave(level=level, seed=plan.seed, late_seconds=_LATE_SECONDS)
     town, passing = Town(parts.database, plan.seed), Passing(clock, parts.database, networks)
     living, hurrying = asyncio.create_task(town.live()), asyncio.create_task(passing.hurry())
     await town.order(plan.orders)

@@ -8,23 +8,21 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Row, text
 
-from core.database import Database
+from core.database import Database, Tx
 from gateway.simulation.networks import Movement
+from ledger.chart import provider_float
+from ledger.service import balance
 
 _PAYMENTS = text("SELECT id, kind, purpose, returns, state, amount_xaf FROM payment")
 _ATTEMPTS = text("SELECT id::text, payment_id, settled_at, released_at FROM attempt")
 # A surplus that could not go back to its phone is in its owner's wallet.
 _CREDITED = text("""
-    SELECT metadata ->> 'payment' AS payment, sum(amount) AS xaf
-    FROM journal JOIN posting ON journal_id = journal.id WHERE kind = 'surplus' GROUP BY 1
+    SELECT journal.metadata ->> 'payment' AS payment, sum(amount) AS xaf
+    FROM journal JOIN posting ON journal_id = journal.id WHERE journal.kind = 'surplus' GROUP BY 1
 """)
-_FLOATS = text("SELECT split_part(code, ':', 2) AS provider, split_part(code, ':', 3) AS carrier, balance"
-               " FROM account WHERE starts_with(code, 'float:')")  # fmt: skip
-# Where money may rest for a while, and must not when all is over.
-_RESTING = text("""
-    SELECT code, balance FROM account WHERE balance <> 0 AND (
-        starts_with(code, 'suspense:') OR starts_with(code, 'in_transit:') OR starts_with(code, 'clearing:'))
-""")
+_ACCOUNTS = text("SELECT code FROM account WHERE code LIKE ANY(:families) ORDER BY code")
+_FLOATS = ("float:%",)
+_RESTING = ("suspense:%", "in_transit:%", "clearing:%")  # money may rest there for a while, but not when all is over
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -68,8 +66,8 @@ async def establish(
             {row.id: row for row in await tx.all(_ATTEMPTS)},
             {UUID(row.payment): int(row.xaf) for row in await tx.all(_CREDITED)},
         )
-        ours = {(row.provider, row.carrier): row.balance for row in await tx.all(_FLOATS)}
-        resting = [f"{row.code} {row.balance}" for row in await tx.all(_RESTING)]
+        ours = await _balances(tx, _FLOATS)
+        resting = [f"{code} holds {xaf}" for code, xaf in (await _balances(tx, _RESTING)).items() if xaf]
     by_payment = _by_payment(books, movements)
     kept = [_kept_xaf(books, row, by_payment) for row in books.payments.values() if row.kind == "collect"]
     sent = [(row, _moved(by_payment[row.id])) for row in books.payments.values() if row.kind != "collect"]
@@ -89,6 +87,11 @@ async def establish(
         unaccounted_xaf=_unaccounted_xaf(ours, floats),
         resting=resting,
     )
+
+
+async def _balances(tx: Tx, families: Sequence[str]) -> dict[str, int]:
+    codes = [row.code for row in await tx.all(_ACCOUNTS, {"families": list(families)})]
+    return {code: await balance(tx, code) for code in codes}
 
 
 def _by_payment(books: _Books, movements: Iterable[Movement]) -> Mapping[UUID, list[Movement]]:
@@ -134,7 +137,11 @@ def _unbooked(books: _Books, movement: Movement) -> bool:
     return movement.moved and (attempt is None or attempt.settled_at is None)
 
 
-def _unaccounted_xaf(ours: Mapping[tuple[str, str], int], theirs: Mapping[str, Mapping[str, int]]) -> int:
+def _unaccounted_xaf(ours: Mapping[str, int], theirs: Mapping[str, Mapping[str, int]]) -> int:
     """How far the providers' balances are from our float accounts, taken together."""
-    held = {(provider, carrier): xaf for provider, carriers in theirs.items() for carrier, xaf in carriers.items()}
-    return sum(abs(held.get(account, 0) - ours.get(account, 0)) for account in held.keys() | ours.keys())
+    held = {
+        provider_float(provider, carrier).code: xaf
+        for provider, carriers in theirs.items()
+        for carrier, xaf in carriers.items()
+    }
+    return sum(abs(held.get(code, 0) - ours.get(code, 0)) for code in held.keys() | ours.keys())

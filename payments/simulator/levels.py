@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-Name = Literal["none", "light", "heavy"]
+# With "none" nothing is drawn, and people hold the phones; with "calm" everybody approves and nothing goes wrong.
+Name = Literal["none", "calm", "light", "heavy"]
 
 # "late" is after the product has stopped waiting; "too_late" after the provider has: the movement fails first, and
 # succeeds afterwards.
 _PAYERS = {
+    "calm": {"approves": 1000},
     "light": {"rejects": 30, "poor": 20, "silent": 20, "late": 15, "too_late": 5, "approves": 910},
     "heavy": {"rejects": 80, "poor": 60, "silent": 60, "late": 60, "too_late": 40, "approves": 700},
 }
@@ -75,7 +77,7 @@ _SECONDS = {
 
 def draw(dice: random.Random, level: str, call: str) -> Any:
     """The kind of fault that a call meets, or None."""
-    chances = next((chances[level] for pattern, chances in _CHANCES if fnmatchcase(call, pattern)), {})
+    chances = next((chances.get(level, {}) for pattern, chances in _CHANCES if fnmatchcase(call, pattern)), {})
     thrown = dice.randrange(1000)
     for kind, per_mille in chances.items():
         thrown -= per_mille
