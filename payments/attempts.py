@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from core.database import Tx
 from core.ids import new_reference
@@ -26,13 +26,16 @@ class Attempt(msgspec.Struct, frozen=True):
     provider: str
     carrier: str
     provider_ref: str | None
+    returns: UUID | None
     created_at: datetime
     sent_at: datetime | None
     deadline: datetime | None
     next_check_at: datetime | None
     reads: int
+    absences: int
     in_transit: bool
     settled_at: datetime | None
+    evidence: str | None
 
     def due(self, now: datetime) -> bool:
         """Whether it is time to send it, to end its lease, or to read it again."""
@@ -45,6 +48,16 @@ class Case(msgspec.Struct, frozen=True):
     payment: Payment
     account: Account
     attempt: Attempt
+
+    @property
+    def spoken(self) -> Kind:
+        """The kind as the provider knows it."""
+        return spoken(self.payment.kind, self.attempt.returns)
+
+
+def spoken(kind: Kind, returns: UUID | None) -> Kind:
+    """What an attempt is called at its provider: a refund that is not native is a payout there."""
+    return Kind.PAYOUT if kind is Kind.REFUND and returns is None else kind
 
 
 _ATTEMPT = [attempt.c[name] for name in Attempt.__struct_fields__]
@@ -59,6 +72,7 @@ async def prepare(
     at: datetime,
     deadline: datetime | None,
     session_ref: str | None = None,
+    returns: UUID | None = None,
 ) -> UUID:
     """Write the next attempt of a payment, to be sent at `at`, with its job when that is now."""
     attempt_id = new_reference()
@@ -72,6 +86,7 @@ async def prepare(
             phone_index=tx.keys.blind_index(owed.phone),
             amount_xaf=owed.amount_xaf,
             state=State.PREPARED,
+            returns=returns,
             session_ref=session_ref,
             postponed=False,
             created_at=tx.now,
@@ -86,9 +101,12 @@ async def prepare(
     return attempt_id
 
 
-async def lock(tx: Tx, attempt_id: UUID) -> Case | None:
-    """The attempt and its payment, locked in the house's order (the payment first); None for an unknown id."""
-    row = await tx.first(_CASE.where(attempt.c.id == attempt_id).with_for_update())
+async def lock(tx: Tx, attempt_id: UUID, *, skip_locked: bool = False) -> Case | None:
+    """The attempt and its payment, locked in the house's order (the payment first).
+
+    None for an unknown id, and with `skip_locked` for one that somebody else is just working on.
+    """
+    row = await tx.first(_CASE.where(attempt.c.id == attempt_id).with_for_update(skip_locked=skip_locked))
     return None if row is None else _case(tx, row)
 
 
@@ -124,6 +142,20 @@ async def returned_by(tx: Tx, refund: Payment) -> Payment:
     collection = select(payment.c.returns).where(payment.c.id == refund.id).scalar_subquery()
     row = await tx.one(select(payment).where(payment.c.id == collection))
     return read_payment(tx, row, provider=refund.provider)
+
+
+async def reference(tx: Tx, attempt_id: UUID | None) -> str | None:
+    """The provider's reference of an attempt."""
+    if attempt_id is None:
+        return None
+    ref: str | None = await tx.value(select(attempt.c.provider_ref).where(attempt.c.id == attempt_id))
+    return ref
+
+
+async def tries(tx: Tx, payment_id: UUID) -> dict[str, int]:
+    """How often each provider was tried for a payment."""
+    counted = select(attempt.c.provider, func.count().label("tries")).where(attempt.c.payment_id == payment_id)
+    return {row.provider: row.tries for row in await tx.all(counted.group_by(attempt.c.provider))}
 
 
 async def move(tx: Tx, case: Case, to: State, **changes: Any) -> Case | None:

@@ -1,5 +1,6 @@
 """Callbacks: kept raw and encrypted, believed only so far as to look at the attempt they name (design: payments 5)."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,10 @@ from payments.providers import registry
 from payments.providers.protocol import Callback, Ring, Unbelieved
 from payments.states import LIVE
 from payments.tables import attempt, provider_event
+
+# A success is told more than once: what rings this soon after it was booked has nothing new. Later it may be that
+# the provider took it back, and only a read can tell.
+_SETTLING = timedelta(seconds=60)
 
 
 async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
@@ -30,7 +35,7 @@ async def ring(tx: Tx, *, provider: str, callback: Callback) -> str:
     row = await tx.first(_named(provider, heard).with_for_update())
     if row is None:
         return await _store(tx, provider, callback, "unknown", ref=heard.ref)
-    if row.settled_at is not None:
+    if row.settled_at is not None and tx.now < row.settled_at + _SETTLING:
         return await _store(tx, provider, callback, "final", attempt_id=row.id, ref=heard.ref)
     await _store(tx, provider, callback, "rung", attempt_id=row.id, ref=heard.ref)
     await tx.run(update(attempt).where(attempt.c.id == row.id).values(next_check_at=tx.now, reads=_reads(row)))

@@ -6,35 +6,35 @@ transaction, and writes what was learned. A process may die between any two of t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import select
-
-from core.clock import business_day
 from core.database import Database, Tx
 from core.logs import logger
 from ledger.errors import LedgerBusy
-from payments import attempts, pacing, schedule
+from payments import attempts, due, failover, floats, pacing, routing, schedule
 from payments.attempts import Case
+from payments.health import Health, Rail, Seen, answered, direction, ended
+from payments.lookup import Lookup
 from payments.outcomes import Outcomes
-from payments.providers.protocol import Answer, Proof, Provider, Record, Request
+from payments.providers.protocol import Absence, Answer, Proof, Provider, Request
 from payments.settlement import Settlement
-from payments.states import Failure, Kind, PaymentState, State
-from payments.tables import attempt, provider_event
+from payments.states import LIVE, Failure, Kind, PaymentState, State
 
 # Beyond the time budget of a request: the lease must outlive the process's own cleaning up.
 _LEASE_MARGIN_SECONDS = 10
 # An adapter keeps the budget itself, since only it knows whether the request had begun; this is for one that does not.
 _GRACE_SECONDS = 5
-# References that callbacks named for one attempt; more than a few can only be a game.
-_CANDIDATES = 5
 # Tries to write what was learned: asking the provider again would cost more than a second transaction.
 _WRITES = 3
+# Open transactions per attempt that is being advanced: the rest of its time it waits for a provider.
+_WRITERS_SHARE = 0.02
+# A sweep goes on while there is more to do, but comes back to its caller now and then.
+_ROUNDS = 20
 
 _Step: TypeAlias = Callable[[Case], Awaitable[None]]
 
@@ -45,34 +45,48 @@ class Engine:
     """Drives attempts to their end. Any number of them may run, in any number of processes."""
 
     def __init__(
-        self, database: Database, providers: Sequence[Provider], outcomes: Outcomes, *, concurrency: int = 16
+        self, database: Database, providers: Sequence[Provider], outcomes: Outcomes, *, concurrency: int = 100
     ) -> None:
+        """`concurrency`: how many attempts are advanced at once."""
         settings = database.settings
         self._database = database
         self._providers = {provider.capabilities.name: provider for provider in providers}
         self._settlement = Settlement(outcomes)
+        self._health = Health(database, self._providers)
+        self._lookup = Lookup(database, providers)
         self._budget_seconds = settings.provider_connect_seconds + settings.provider_read_seconds
         self._lease = timedelta(seconds=self._budget_seconds + _LEASE_MARGIN_SECONDS)
+        self._concurrency = concurrency
         self._places = asyncio.Semaphore(concurrency)
+        self._writers = asyncio.Semaphore(max(2, int(concurrency * _WRITERS_SHARE)))
 
     async def advance(self, attempt_id: UUID | str) -> None:
         """Send or read one attempt, if that is due. Safe at any time, from anywhere, as often as one likes."""
-        async with self._database.transaction() as tx:
-            case = await attempts.lock(tx, UUID(str(attempt_id)))
+        async with self._transaction() as tx:
+            case = await attempts.lock(tx, UUID(str(attempt_id)), skip_locked=True)
             if case is None or not case.attempt.due(tx.now):
                 return
             step = await self._claim(tx, case)
         if step is not None:
             await step(case)
 
-    async def sweep(self, limit: int = 100) -> int:
-        """Advance what is due, a lost job's attempts included; how many."""
-        due = select(attempt.c.id).where(attempt.c.next_check_at <= self._database.clock.now())
-        oldest = due.order_by(attempt.c.next_check_at).limit(limit).with_for_update(skip_locked=True)
-        async with self._database.transaction() as tx:
-            ids = [row.id for row in await tx.all(oldest)]
-        await asyncio.gather(*(self._advance_one(attempt_id) for attempt_id in ids))
-        return len(ids)
+    async def sweep(self) -> int:
+        """Advance what is due, a lost job's attempts included, and keep the providers' health; how many."""
+        room, done = self._lookup.room(), 0
+        async with self._database.reading() as tx:
+            ids = await due.at_slow(tx, room)
+        for _ in range(_ROUNDS):
+            async with self._database.reading() as tx:
+                page = await due.oldest(tx, slow=list(room), limit=self._concurrency)
+            ids += page
+            await asyncio.gather(*(self._advance_one(attempt_id) for attempt_id in ids))
+            done += len(ids)
+            ids = []
+            if len(page) < self._concurrency:
+                break
+        await self._health.write()
+        await self._health.probe()
+        return done
 
     async def _advance_one(self, attempt_id: UUID) -> None:
         """One of many: its trouble must not stop the others. It comes round again."""
@@ -82,10 +96,20 @@ class Engine:
             except Exception:
                 log.exception("payments.advance", attempt=str(attempt_id))
 
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Tx]:
+        """A transaction, when it is this one's turn: most of an attempt's life is spent waiting for a provider."""
+        async with self._writers, self._database.transaction() as tx:
+            yield tx
+
     # -- claiming: what is next, written down before it is done
 
     async def _claim(self, tx: Tx, case: Case) -> _Step | None:
         tried = case.attempt
+        if tried.provider not in self._providers:
+            log.error("payments.no_adapter", attempt=str(tried.id), provider=tried.provider)
+            await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
+            return None
         if tried.state is State.PREPARED:
             return await self._claim_unsent(tx, case)
         if tried.state is State.SENT:
@@ -97,15 +121,19 @@ class Engine:
         return self._look
 
     async def _claim_unsent(self, tx: Tx, case: Case) -> _Step | None:
-        if case.payment.state is not PaymentState.OPEN:
+        tried, owed = case.attempt, case.payment
+        if owed.state is not PaymentState.OPEN:
             await attempts.move(tx, case, State.DEAD, evidence="SUPERSEDED", next_check_at=None)
             return None
-        if case.attempt.deadline is not None and case.attempt.deadline <= tx.now:
+        if tried.deadline is not None and tried.deadline <= tx.now:
             await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, "NOT_SENT LATE")
+            return None
+        if await routing.must_wait(tx, provider=tried.provider, carrier=owed.carrier, kind=owed.kind):
+            await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
             return None
         if await _held(tx, case):
             return None
-        if case.payment.kind is not Kind.COLLECT:
+        if owed.kind is not Kind.COLLECT:
             await attempts.note(tx, case, next_check_at=tx.now + self._lease)
             return self._vet
         await self._mark_sent(tx, case)
@@ -129,52 +157,70 @@ class Engine:
     async def _vet(self, case: Case) -> None:
         """Before a payout: is there float at its carrier, and in whose name is the account?"""
         provider, owed = self._providers[case.attempt.provider], case.payment
-        floats, holder = await asyncio.gather(provider.floats(), provider.holder(owed.phone))
-        needed = owed.amount_xaf + provider.fee_xaf(owed.kind, owed.carrier, owed.amount_xaf)
-        async with self._database.transaction() as tx:
+        there, holder = await asyncio.gather(self._lookup.floats(provider), self._lookup.holder(provider, owed.phone))
+        async with self._transaction() as tx:
             locked = await attempts.lock(tx, case.attempt.id)
             if locked is None or locked.attempt.state is not State.PREPARED:
                 return
-            if floats is not None and floats.get(owed.carrier, 0) < needed:
+            if not await floats.enough(tx, locked, provider, there):
                 await self._wait_for_float(tx, locked)
                 return
             if await _held(tx, locked):  # by one that was vetted at the same time
                 return
+            returns_ref = await attempts.reference(tx, locked.attempt.returns)
             await self._mark_sent(tx, locked, tx.keys.encrypt(holder) if holder else None)
-        await self._send(case)
+        await self._send(case, returns_ref)
 
     async def _wait_for_float(self, tx: Tx, case: Case) -> None:
+        """Another provider may have it; else it waits here for a day."""
         log.warning("payments.low_float", provider=case.attempt.provider, carrier=case.payment.carrier)
-        if tx.now - case.attempt.created_at >= schedule.FLOAT_PATIENCE:
+        out_of_patience = tx.now - case.attempt.created_at >= schedule.FLOAT_PATIENCE
+        if out_of_patience or await failover.next_attempt(tx, case, Failure.LOW_FLOAT) is not None:
             await self._settlement.failed(tx, case, State.DEAD, Failure.LOW_FLOAT, "NOT_SENT LOW_FLOAT")
         else:
             await attempts.note(tx, case, evidence="LOW_FLOAT", next_check_at=tx.now + schedule.FLOAT_PAUSE)
 
-    async def _send(self, case: Case) -> None:
+    async def _send(self, case: Case, returns_ref: str | None = None) -> None:
         """The one request of this attempt's life."""
-        owed = case.payment
-        request = Request(case.attempt.id, owed.kind, owed.amount_xaf, owed.phone, owed.carrier, owed.purpose)
+        tried, owed = case.attempt, case.payment
+        request = Request(
+            attempt_id=tried.id,
+            kind=case.spoken,
+            amount_xaf=owed.amount_xaf,
+            phone=owed.phone,
+            carrier=owed.carrier,
+            purpose=owed.purpose,
+            returns=tried.returns,
+            returns_ref=returns_ref,
+        )
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
             async with asyncio.timeout(self._budget_seconds + _GRACE_SECONDS):
-                answer = await self._providers[case.attempt.provider].send(request)
+                answer = await self._providers[tried.provider].send(request)
         except TimeoutError:
             answer = Answer(Proof.UNKNOWN, "BUDGET")
+        self._health.saw(Seen(_rail(case), answered(answer), int((clock() - begun) * 1000)))
         await self._write(case, partial(self._settlement.answered, answer=answer))
 
     async def _look(self, case: Case) -> None:
-        """Read the attempt at its provider, by its reference or by what may be its reference."""
+        """Ask the provider what became of the attempt."""
         provider = self._providers[case.attempt.provider]
-        record = await self._read(provider, case) if case.attempt.provider_ref else await self._recover(provider, case)
-        if record is not None:
-            await self._write(case, partial(self._settlement.read, record=record, provider=provider))
-        else:
+        found = await self._lookup.find(provider, case)
+        if isinstance(found, Absence):
+            await self._write(case, self._settlement.absent)
+        elif found is None:
             await self._write(case, self._settlement.undecided)
+        else:
+            if case.attempt.state in LIVE:
+                self._health.saw(Seen(_rail(case), ended(found)))
+            await self._write(case, partial(self._settlement.read, record=found, provider=provider))
 
     async def _write(self, case: Case, learn: Callable[[Tx, Case], Awaitable[None]]) -> None:
         """Write what was learned. A house that posts twice in one transaction may deadlock: then once more."""
         for left in reversed(range(_WRITES)):
             try:
-                async with self._database.transaction() as tx:
+                async with self._transaction() as tx:
                     locked = await attempts.lock(tx, case.attempt.id)
                     assert locked is not None
                     await learn(tx, locked)
@@ -182,37 +228,6 @@ class Engine:
             except LedgerBusy:
                 if not left:
                     raise
-
-    async def _read(self, provider: Provider, case: Case) -> Record | None:
-        ref = case.attempt.provider_ref
-        record = await provider.read(ref, case.payment.kind) if ref else None
-        if record is None or _is_ours(case, record):
-            return record
-        log.error("payments.contradiction", attempt=str(case.attempt.id))
-        return None
-
-    async def _recover(self, provider: Provider, case: Case) -> Record | None:
-        """Find a lost reference: callbacks have named it, or the provider's history does. Proved by a read."""
-        for find in (self._rung, self._listed):
-            for ref in await find(provider, case):
-                record = await provider.read(ref, case.payment.kind)
-                if record is not None and _proves(case, record):
-                    return record
-        return None
-
-    async def _rung(self, _: Provider, case: Case) -> list[str]:
-        """References that verified callbacks gave for this attempt, the newest first."""
-        named = provider_event.c.attempt_id == case.attempt.id, provider_event.c.provider_ref.is_not(None)
-        events = select(provider_event.c.provider_ref).where(*named).order_by(provider_event.c.received_at.desc())
-        async with self._database.reading() as tx:
-            return [row.provider_ref for row in await tx.all(events.limit(_CANDIDATES))]
-
-    async def _listed(self, provider: Provider, case: Case) -> list[str]:
-        """References under which the provider's history carries our id."""
-        sent_at, now = case.attempt.sent_at, self._database.clock.now()
-        if sent_at is None or case.attempt.state is State.SENT:
-            return []
-        return await provider.locate(case.attempt.id, since=_day(sent_at, -1), until=_day(now, 1))
 
 
 async def _held(tx: Tx, case: Case) -> bool:
@@ -223,19 +238,5 @@ async def _held(tx: Tx, case: Case) -> bool:
     return until is not None
 
 
-def _is_ours(case: Case, record: Record) -> bool:
-    """Whether the record behind our own reference speaks of this attempt; what it leaves out cannot contradict."""
-    collects = case.payment.kind is Kind.COLLECT
-    return record.our_id in (None, str(case.attempt.id)) and record.collects in (None, collects)
-
-
-def _proves(case: Case, record: Record) -> bool:
-    """Whether a record found by another's word is this attempt's: everything must be there and the same."""
-    owed = case.payment
-    ours = record.our_id == str(case.attempt.id) and record.collects is (owed.kind is Kind.COLLECT)
-    return ours and (record.amount, record.currency, record.phone) == (Decimal(owed.amount_xaf), "XAF", owed.phone)
-
-
-def _day(instant: datetime, shift: int) -> date:
-    """The business day, a day wider: nobody documents the zone that a provider's history counts in."""
-    return business_day(instant) + timedelta(days=shift)
+def _rail(case: Case) -> Rail:
+    return Rail(case.attempt.provider, case.payment.carrier, direction(case.payment.kind))

@@ -1,6 +1,6 @@
 """What can stop a request for money, as facts a caller can be told."""
 
-from core.errors import Conflict, GatewayError
+from core.errors import Conflict, GatewayError, Unavailable
 
 
 class UnsupportedCarrier(GatewayError):
@@ -15,6 +15,12 @@ class AmountOutOfLimits(GatewayError):
 
     status = 422
     text_key = "error.amount_out_of_limits"
+
+
+class PaymentsPaused(Unavailable):
+    """Every provider for this carrier is in maintenance or does not work at the moment; later is worth a try."""
+
+    text_key = "error.payments_paused"
 
 
 class PaymentBusy(Conflict):

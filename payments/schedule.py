@@ -6,12 +6,19 @@ from datetime import datetime, timedelta
 # Seconds between reads: close together for the 15 minutes that a prompt may live, then daily for a week.
 READS = (5, 10, 15, 20, 30, 30, *(60,) * 13, 300, 900, 3600, *(86_400,) * 7)
 
+# A look-up that finds nothing proves that nothing was, when it is repeated and this long after sending (rule 7).
+ABSENT_TIMES = 2
+ABSENT_AFTER = timedelta(minutes=15)
+
 # Seconds until another attempt, after the first, second … that certainly had no effect.
 RESENDS = (15, 60, 300, 900)
 
 # A payout waits this long for float at its provider, looked for every so often.
 FLOAT_PATIENCE = timedelta(hours=24)
 FLOAT_PAUSE = timedelta(minutes=10)
+
+# What is prepared for a provider in maintenance looks again this much later.
+MAINTENANCE_PAUSE = timedelta(seconds=30)
 
 
 def exhausted(reads: int) -> bool:

@@ -4,11 +4,13 @@ A request writes what is owed and its first attempt in the caller's transaction;
 later. The same key always means the same payment.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.database import Tx
@@ -19,12 +21,12 @@ from core.jobs import enqueue
 from core.phones import carrier_of
 from ledger.chart import Account, payout_clearing
 from ledger.service import Leg, post
-from payments import attempts
-from payments.errors import AmountOutOfLimits, NotRetryable, PaymentBusy, RefundTooLarge
+from payments import attempts, routing
+from payments.errors import NotRetryable, PaymentBusy, PaymentsPaused, RefundTooLarge
 from payments.outcomes import Payment
-from payments.routing import route
+from payments.routing import Rail
 from payments.states import LIVE, Kind, PaymentState, State
-from payments.tables import attempt, payment
+from payments.tables import attempt, payment, reversal
 
 # A caller who dials again before the prompt went out gets this much longer, once (design: payments 22).
 POSTPONE = timedelta(seconds=20)
@@ -58,10 +60,10 @@ async def request_collection(
     `session_id` names the USSD session that the request was made in, as `keys.fingerprint("session", <the
     aggregator's id>)`: the prompt then waits for the end of that session (`session_ended`), at most
     `prompt_delay_seconds`. Otherwise it goes out at once.
-    Raises UnsupportedCarrier, AmountOutOfLimits, KeyReused.
+    Raises UnsupportedCarrier, AmountOutOfLimits, PaymentsPaused, KeyReused.
     """
-    owed, fresh = await _owe(tx, key, _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit))
-    if fresh:
+    owed, rail = await _owe(tx, key, _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit))
+    if rail is not None:
         await _prompt(tx, owed, session_id)
     return owed
 
@@ -73,17 +75,27 @@ async def request_payout(
 
     Posts a journal: call it last. Raises UnsupportedCarrier, AmountOutOfLimits, KeyReused, InsufficientFunds.
     """
-    owed, fresh = await _owe(tx, key, _Terms(Kind.PAYOUT, purpose, reference, amount_xaf, phone, debit))
-    if fresh:
+    owed, rail = await _owe(tx, key, _Terms(Kind.PAYOUT, purpose, reference, amount_xaf, phone, debit))
+    if rail is not None:
         await _send_out(tx, owed, debit)
     return owed
 
 
 async def request_refund(
-    tx: Tx, *, purpose: str, reference: UUID, payment_id: UUID, amount_xaf: int, debit: Account, key: str
+    tx: Tx,
+    *,
+    purpose: str,
+    reference: UUID,
+    payment_id: UUID,
+    amount_xaf: int,
+    debit: Account,
+    key: str,
+    attempt_id: UUID | None = None,
 ) -> Payment:
     """Send `amount_xaf` of the collection `payment_id` from `debit` back to the phone that paid it.
 
+    `attempt_id` names the attempt that brought the money, where it is not the one that the payment was PAID by.
+    Where that attempt's provider refunds by itself it does; else the money goes out as any payout does.
     Posts a journal: call it last. Raises RefundTooLarge when more would go back than came in (a trigger says
     so too), NotFound, AmountOutOfLimits, KeyReused, InsufficientFunds.
     """
@@ -92,10 +104,13 @@ async def request_refund(
         raise NotFound()
     if amount_xaf > await _refundable(tx, payment_id, key):
         raise RefundTooLarge()
+    brought = await _brought(tx, payment_id, attempt_id)
     phone = tx.keys.decrypt(collected.phone)
-    owed, fresh = await _owe(tx, key, _Terms(Kind.REFUND, purpose, reference, amount_xaf, phone, debit, payment_id))
-    if fresh:
-        await _send_out(tx, owed, debit)
+    terms = _Terms(Kind.REFUND, purpose, reference, amount_xaf, phone, debit, payment_id)
+    owed, rail = await _owe(tx, key, terms, brought)
+    if rail is not None:
+        native = brought and rail.capabilities.native_refund and rail.name == brought.provider
+        await _send_out(tx, owed, debit, returns=brought.id if brought and native else None)
     return owed
 
 
@@ -132,7 +147,7 @@ async def retry(tx: Tx, *, payment_id: UUID, session_id: str | None = None) -> P
 
     Their consent releases a quarantined attempt; if both are approved, the second goes back by itself. Only an
     EXPIRED or FAILED collection may be tried again. What it pays for must be payable again before this commits:
-    money that the `paid` handler refuses goes back. Raises NotRetryable, PaymentBusy, NotFound.
+    money that the `paid` handler refuses goes back. Raises NotRetryable, PaymentBusy, PaymentsPaused, NotFound.
     """
     owed = await _lock(tx, payment_id)
     if owed.kind is not Kind.COLLECT or owed.state not in (PaymentState.EXPIRED, PaymentState.FAILED):
@@ -141,8 +156,10 @@ async def retry(tx: Tx, *, payment_id: UUID, session_id: str | None = None) -> P
     await tx.run(update(attempt).where(*live).values(released_at=tx.now))
     reopened = {"state": PaymentState.OPEN, "failure": None, "closed_at": None}
     await tx.run(update(payment).where(payment.c.id == payment_id).values(**reopened))
+    rail = await routing.first(tx, kind=owed.kind, carrier=owed.carrier, amount_xaf=owed.amount_xaf)
+    owed = msgspec.structs.replace(owed, state=PaymentState.OPEN, failure=None, provider=rail.name)
     await _prompt(tx, owed, session_id)
-    return msgspec.structs.replace(owed, state=PaymentState.OPEN, failure=None)
+    return owed
 
 
 async def cancel(tx: Tx, *, payment_id: UUID) -> None:
@@ -159,13 +176,10 @@ async def cancel(tx: Tx, *, payment_id: UUID) -> None:
     await attempts.close(tx, owed, PaymentState.CANCELLED)
 
 
-async def _owe(tx: Tx, key: str, terms: _Terms) -> tuple[Payment, bool]:
-    """The payment of `key`, and whether it was made just now."""
-    carrier = carrier_of(terms.phone, tx.settings.carrier_prefixes)
-    provider = route(carrier).name
-    least, most = tx.settings.attempt_minimum_xaf, tx.settings.attempt_maximum_xaf
-    if not least <= terms.amount_xaf <= most:
-        raise AmountOutOfLimits(minimum_xaf=least, maximum_xaf=most)
+async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None) -> tuple[Payment, Rail | None]:
+    """The payment of `key`, and the rail of its first attempt if it was made just now."""
+    # What a provider said of a number when it paid beats the prefix.
+    carrier = brought.carrier if brought else carrier_of(terms.phone, tx.settings.carrier_prefixes)
     fixed = {
         "kind": terms.kind,
         "purpose": terms.purpose,
@@ -175,15 +189,42 @@ async def _owe(tx: Tx, key: str, terms: _Terms) -> tuple[Payment, bool]:
         "account": msgspec.to_builtins(terms.account),
         "returns": terms.returns,
     }
+    prefer = brought.provider if brought else None
+    try:
+        rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
+    except PaymentsPaused:
+        known = await _known(tx, key, fixed)  # what was asked for before is there, whatever happens now
+        if known is None:
+            raise
+        return known, None
     rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
     fresh = insert(payment).values(id=new_id(), key=key, **fixed, **rest).on_conflict_do_nothing()
     row = await tx.first(fresh.returning(payment))
     if row is not None:
-        return attempts.read_payment(tx, row, provider=provider), True
-    row = await tx.one(select(payment).where(payment.c.key == key))
+        return attempts.read_payment(tx, row, provider=rail.name), rail
+    known = await _known(tx, key, fixed)
+    assert known is not None
+    return known, None
+
+
+async def _known(tx: Tx, key: str, fixed: Mapping[str, Any]) -> Payment | None:
+    """The payment that was made under `key`. Raises KeyReused when it was another one."""
+    row = await tx.first(select(payment).where(payment.c.key == key))
+    if row is None:
+        return None
     if any(getattr(row, name) != value for name, value in fixed.items()):
         raise KeyReused()
-    return attempts.read_payment(tx, row, provider=await _provider(tx, row.id)), False
+    return attempts.read_payment(tx, row, provider=await _provider(tx, row.id))
+
+
+async def _brought(tx: Tx, payment_id: UUID, attempt_id: UUID | None) -> Row[Any] | None:
+    """The attempt that brought a collection's money: the named one, else the one that is not sent back as a surplus."""
+    columns = attempt.c.id, attempt.c.provider, attempt.c.carrier
+    settled = select(*columns).where(attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None))
+    if attempt_id is not None:
+        return await tx.first(settled.where(attempt.c.id == attempt_id))
+    sent_back = exists().where(payment.c.key == func.concat("surplus:", attempt.c.id))
+    return await tx.first(settled.where(~sent_back).order_by(attempt.c.settled_at).limit(1))
 
 
 async def _prompt(tx: Tx, owed: Payment, session_id: str | None) -> None:
@@ -199,9 +240,9 @@ async def _prompt(tx: Tx, owed: Payment, session_id: str | None) -> None:
     )
 
 
-async def _send_out(tx: Tx, owed: Payment, debit: Account) -> None:
+async def _send_out(tx: Tx, owed: Payment, debit: Account, returns: UUID | None = None) -> None:
     """Prepare the attempt of a payout or refund and set its money aside."""
-    await attempts.prepare(tx, owed, provider=owed.provider, at=tx.now, deadline=None)
+    await attempts.prepare(tx, owed, provider=owed.provider, at=tx.now, deadline=None, returns=returns)
     await post(
         tx,
         key=f"payment:{owed.id}:set_aside",
@@ -215,7 +256,9 @@ async def _refundable(tx: Tx, payment_id: UUID, key: str) -> int:
     """What may still go back of a collection, its refund under `key` not counted."""
     came = func.coalesce(func.sum(attempt.c.received_xaf), 0)
     went = func.coalesce(func.sum(payment.c.amount_xaf), 0)
-    received = await tx.value(select(came).where(attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None)))
+    reversed_ = exists().where(reversal.c.attempt_id == attempt.c.id)
+    kept = attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None), ~reversed_
+    received = await tx.value(select(came).where(*kept))
     others = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, payment.c.key != key
     return int(received - await tx.value(select(went).where(*others)))
 

@@ -4,28 +4,34 @@ Every method gets a `Case` whose rows are locked. It takes a step of the table i
 whoever comes second, a poller, a callback or a late answer, finds the step taken.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import func, select
+from msgspec import structs
+from sqlalchemy import select
 
 from core.database import Tx
 from core.errors import GatewayError
 from core.logs import logger
 from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS
-from payments import attempts, journals, service
+from payments import attempts, failover, journals, reversals, service
 from payments.attempts import Case
 from payments.errors import AmountOutOfLimits, UnsupportedCarrier
 from payments.journals import Movement
 from payments.outcomes import Handler, Outcomes, Payment
 from payments.providers.protocol import Answer, Proof, Provider, Record, Word
-from payments.routing import route
-from payments.schedule import exhausted, next_read, next_try
+from payments.schedule import ABSENT_AFTER, ABSENT_TIMES, exhausted, next_read
 from payments.states import LIVE, Failure, Kind, PaymentState, State
 from payments.tables import attempt
 
+# A success whose amount nobody told: the provider's later word against it is for a person.
+_NO_AMOUNT = "NO_AMOUNT"
+
 # The purpose of a refund that nobody asked for: money that came late or twice goes back by itself.
 SURPLUS = "surplus"
+
+# Where a look-up's "nothing here" may end an attempt: in every other state more is known.
+_MAY_BE_ABSENT = (State.UNKNOWN, State.QUARANTINED, State.REVIEW)
 
 log = logger(__name__)
 
@@ -54,6 +60,8 @@ class Settlement:
         """Nobody can say whether the request had its effect: it is never sent again, only read."""
         pays_out = case.payment.kind is not Kind.COLLECT and case.payment.state is PaymentState.OPEN
         changes = {"evidence": evidence, "in_transit": pays_out, "next_check_at": _first_read(tx, case)}
+        if pays_out:
+            changes["deadline"] = tx.now + timedelta(hours=tx.settings.unknown_payout_hours)
         moved = await attempts.move(tx, case, State.UNKNOWN, **changes)
         if moved is not None and pays_out:
             await journals.into_transit(tx, moved)
@@ -62,22 +70,42 @@ class Settlement:
         """The provider shows the movement behind this attempt."""
         if case.attempt.provider_ref is None:
             case = await attempts.note(tx, case, provider_ref=record.ref)
-        if record.word is Word.SUCCESSFUL:
+        if case.attempt.settled_at is not None and record.word is not Word.PENDING:
+            await _rest(tx, case)
+            if record.word is Word.FAILED:
+                await reversals.record(tx, case)
+        elif record.word is Word.SUCCESSFUL:
             await self.succeeded(tx, case, record, provider)
-        elif record.word is Word.FAILED:
+        elif record.word is Word.FAILED and case.attempt.evidence != _NO_AMOUNT:
             await self.failed(tx, case, State.FAILED, record.failure or Failure.UNSTATED, "READ FAILED")
             await _rest(tx, case)
         else:
             pending = await attempts.move(tx, case, State.PENDING, evidence="READ PENDING")
             await self.undecided(tx, pending or case)
 
-    async def undecided(self, tx: Tx, case: Case) -> None:
-        """A look that settled nothing: quarantine a collection at its deadline, give up after a week."""
+    async def absent(self, tx: Tx, case: Case) -> None:
+        """The provider holds nothing under our id: certain when it says so again, late enough (rule 7)."""
         tried = case.attempt
-        if tried.state in (State.PENDING, State.UNKNOWN) and tried.deadline and tx.now >= tried.deadline:
+        if tried.provider_ref is not None or tried.sent_at is None or tried.state not in _MAY_BE_ABSENT:
+            await self.undecided(tx, case)
+            return
+        case = await attempts.note(tx, case, absences=tried.absences + 1)
+        if case.attempt.absences >= ABSENT_TIMES and tx.now >= tried.sent_at + ABSENT_AFTER:
+            await self.failed(tx, case, State.DEAD, Failure.TECHNICAL, "ABSENT")
+        else:
+            await self.undecided(tx, case)
+
+    async def undecided(self, tx: Tx, case: Case) -> None:
+        """A look that settled nothing: a deadline has its consequence, and after a week nobody looks any more."""
+        tried = case.attempt
+        overdue = tried.deadline is not None and tx.now >= tried.deadline
+        if overdue and case.payment.kind is Kind.COLLECT and tried.state in (State.PENDING, State.UNKNOWN):
             await attempts.move(tx, case, State.QUARANTINED)
             await self._close_undecided(tx, case, PaymentState.EXPIRED)
-        elif exhausted(tried.reads) and tried.state is State.REVIEW:
+        elif overdue and tried.state is State.UNKNOWN:  # a payout: two finance users decide, while the reads go on
+            await attempts.move(tx, case, State.REVIEW)
+            await self._close_undecided(tx, case, PaymentState.REVIEW)
+        elif exhausted(tried.reads) and (tried.state is State.REVIEW or tried.settled_at is not None):
             await attempts.note(tx, case, next_check_at=None)
         elif exhausted(tried.reads):
             silent = await attempts.move(tx, case, State.REVIEW, evidence="SILENT", next_check_at=None)
@@ -93,12 +121,13 @@ class Settlement:
             if case.payment.state is PaymentState.REVIEW:  # its customer was told long ago
                 await attempts.close(tx, case.payment, PaymentState.FAILED, failure)
             return
-        again = await _when_again(tx, moved, failure)
+        is_open = case.payment.state is PaymentState.OPEN
+        again = await failover.next_attempt(tx, moved, failure) if is_open else None
         if again is None:
             await self._conclude(tx, moved, failure)
         else:
-            provider = route(moved.payment.carrier).name
-            await attempts.prepare(tx, moved.payment, provider=provider, at=again, deadline=moved.attempt.deadline)
+            deadline = moved.attempt.deadline
+            await attempts.prepare(tx, moved.payment, provider=again.provider, at=again.at, deadline=deadline)
 
     # -- what follows from it
 
@@ -109,7 +138,8 @@ class Settlement:
             await self._tell(tx, self._outcomes.failed, owed)
             return
         if owed.purpose == SURPLUS:
-            await self._tell(tx, self._outcomes.surplus, await attempts.returned_by(tx, owed))
+            collected = await attempts.returned_by(tx, owed)
+            await self._tell(tx, self._outcomes.surplus, structs.replace(collected, amount_xaf=owed.amount_xaf))
         else:
             await self._tell(tx, self._outcomes.payout_done, owed)
         await journals.put_back(tx, case)
@@ -156,7 +186,7 @@ class Settlement:
 
     async def _unmeasured(self, tx: Tx, case: Case) -> None:
         """Money moved, but nobody says how much: nothing to book. A person is asked, and the reads go on."""
-        left = await attempts.move(tx, case, State.REVIEW, evidence="NO_AMOUNT")
+        left = await attempts.move(tx, case, State.REVIEW, evidence=_NO_AMOUNT)
         if left is not None:
             await self._close_undecided(tx, left, PaymentState.REVIEW)
             await self.undecided(tx, left)
@@ -186,9 +216,10 @@ class Settlement:
                 amount_xaf=moved.amount_xaf,
                 debit=SUSPENSE_SURPLUS,
                 key=f"surplus:{case.attempt.id}",
+                attempt_id=case.attempt.id,
             )
         except (UnsupportedCarrier, AmountOutOfLimits):
-            await self._tell(tx, self._outcomes.surplus, case.payment)
+            await self._tell(tx, self._outcomes.surplus, structs.replace(case.payment, amount_xaf=moved.amount_xaf))
 
     async def _mismatched(self, tx: Tx, case: Case, moved: Movement) -> None:
         """Another amount, currency or phone, or a payout whose money was already put back."""
@@ -248,16 +279,6 @@ async def _another_is_live(tx: Tx, case: Case) -> bool:
     return await tx.value(select(attempt.c.id).where(*others, *live).limit(1)) is not None
 
 
-async def _when_again(tx: Tx, case: Case, failure: Failure) -> datetime | None:
-    """When another attempt may go out by itself: only after a technical failure that is certain."""
-    if failure is not Failure.TECHNICAL or case.attempt.in_transit or case.payment.state is not PaymentState.OPEN:
-        return None
-    tries = await tx.value(select(func.count()).where(attempt.c.payment_id == case.payment.id))
-    again = next_try(tries, tx.now)
-    late = again is not None and case.attempt.deadline is not None and again >= case.attempt.deadline
-    return None if late else again
-
-
 def _fits(owed: Payment, record: Record) -> bool:
     """Whether what moved is what was asked for. What the provider leaves out cannot differ, except the amount."""
     same_currency = record.currency in (None, "XAF")
@@ -270,7 +291,7 @@ def _movement(case: Case, record: Record, provider: Provider) -> Movement | None
         return None
     amount_xaf = int(record.amount) if record.currency in (None, "XAF") else 0
     carrier = record.carrier or case.attempt.carrier
-    fee_xaf = provider.fee_xaf(case.payment.kind, carrier, amount_xaf)
+    fee_xaf = provider.fee_xaf(case.spoken, carrier, amount_xaf)
     if case.payment.kind is Kind.COLLECT and record.net and record.net <= record.amount:
         fee_xaf = ceil(record.amount - record.net)
     return Movement(amount_xaf=amount_xaf, fee_xaf=min(fee_xaf, amount_xaf), carrier=carrier)

@@ -52,7 +52,7 @@ STEPS: dict[State, frozenset[State]] = {
     State.DEAD: frozenset({State.REVIEW, State.SUCCEEDED}),
     State.FAILED: frozenset({State.REVIEW, State.SUCCEEDED}),
     # Left to a person before any money was booked: people, a callback, or a read that goes on may still settle it.
-    State.REVIEW: frozenset({State.REVIEW, State.FAILED, State.SUCCEEDED}),
+    State.REVIEW: frozenset({State.REVIEW, State.DEAD, State.FAILED, State.SUCCEEDED}),
     State.SUCCEEDED: frozenset(),
 }
 

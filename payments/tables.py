@@ -111,6 +111,7 @@ provider_health = Table(
     Column("carrier", Text, primary_key=True),
     Column("direction", Text, primary_key=True),  # "in" or "out"
     Column("recent", Text, nullable=False),
+    Column("fee_bp", Integer),  # the agreed rate, as the adapter has it; told by the workers
     Column("latency_ms", Integer),  # of requests for money, the newest counting most
     Column("opened_at", DateTime(timezone=True)),  # the breaker is open since
     Column("probe_at", DateTime(timezone=True)),  # when to read whether it may close

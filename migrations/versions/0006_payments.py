@@ -65,6 +65,7 @@ def _health() -> None:
         sa.Column("carrier", sa.Text, primary_key=True),
         sa.Column("direction", sa.Text, primary_key=True),
         sa.Column("recent", sa.Text, nullable=False),
+        sa.Column("fee_bp", sa.Integer),
         sa.Column("latency_ms", sa.Integer),
         sa.Column("opened_at", _INSTANT),
         sa.Column("probe_at", _INSTANT),

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, restaurant_payable, wallet
 from payments.providers.campay import Campay
+from payments.providers.wire import FreshToken
 from payments.states import Failure, PaymentState
 from payments.tables import attempt
 from tests.payments.house import MTN_FLOAT, PAYER, SAVER, House
@@ -385,6 +386,7 @@ async def test_the_released_first_prompt_may_be_the_one_that_pays(house: House, 
     await house.retry(owed.id)
     await house.sweep(minutes=6)
     await house.sweep(minutes=6)
+    await house.sweep()  # two attempts of one payment do not move at once
     assert house.outcomes == ["expired", "paid"]
     assert campay.count("/collect/") == 2
     assert sorted(await house.states()) == ["DEAD", "DEAD", "SUCCEEDED"]
@@ -486,8 +488,9 @@ async def test_a_house_that_does_not_want_to_know_undoes_no_fact(house: House, c
 
 async def test_a_slow_token_means_that_nothing_was_sent(house: House, campay: FakeCampay) -> None:
     class Waiting(Campay):
-        async def _refresh(self) -> None:
+        async def _fetch_token(self) -> FreshToken | None:
             await asyncio.sleep(60)
+            return None
 
     house.database.settings = msgspec.structs.replace(
         house.database.settings, provider_connect_seconds=0.1, provider_read_seconds=0.1
