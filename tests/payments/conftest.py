@@ -1,11 +1,15 @@
-"""The payments of one test: a database, a clock, a CamPay."""
+"""The payments of one test: a database, a clock, a CamPay, and a pawaPay for those that need a second provider."""
 
+import msgspec
 import pytest
 
 from core.clock import ManualClock
 from core.database import Database
+from core.settings import Secret, Settings
+from payments.providers.pawapay import Pawapay
 from tests.payments.house import House
 from tests.payments.network import FakeCampay
+from tests.payments.pawapay_network import FakePawapay
 
 
 @pytest.fixture
@@ -16,3 +20,17 @@ def campay(clock: ManualClock) -> FakeCampay:
 @pytest.fixture
 def house(database: Database, clock: ManualClock, campay: FakeCampay) -> House:
     return House(database, clock, campay)
+
+
+@pytest.fixture
+def pawapay() -> FakePawapay:
+    return FakePawapay()
+
+
+@pytest.fixture
+def two_providers(house: House, pawapay: FakePawapay, settings: Settings) -> House:
+    """The house with CamPay, which can look nothing up, and pawaPay, which can."""
+    account = {"pawapay_token": Secret("token")}
+    adapter = Pawapay(msgspec.structs.replace(settings, **account), http_client=pawapay.client())
+    house.join(adapter, **account)
+    return house

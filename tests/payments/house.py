@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from sqlalchemy import Row, select
 
 from core.clock import ManualClock
@@ -16,6 +17,7 @@ from payments import service
 from payments.engine import Engine
 from payments.outcomes import Outcomes, Payment
 from payments.providers.campay import Campay
+from payments.providers.protocol import Provider
 from payments.tables import attempt, payment
 from tests.payments.network import FakeCampay
 from tests.support import money
@@ -35,12 +37,21 @@ class House:
         self.campay = campay
         self.told: list[tuple[str, Payment]] = []
         self.refuses: set[str] = set()  # the handlers that want nothing of it
+        self.others: tuple[Provider, ...] = ()  # providers beside CamPay
         self.engine = self.another_engine()
 
     def another_engine(self, kind: type[Campay] = Campay) -> Engine:
         """As another worker process would have it."""
         adapter = kind(self.database.settings, http_client=self.campay.client())
-        return Engine(self.database, (adapter,), self.handlers)
+        return Engine(self.database, (adapter, *self.others), self.handlers)
+
+    def join(self, *providers: Provider, **settings: Any) -> None:
+        """Other providers beside CamPay, in use from now on."""
+        names = ("campay", *(provider.capabilities.name for provider in providers))
+        changed = {"payment_providers": names, **settings}
+        self.database.settings = msgspec.structs.replace(self.database.settings, **changed)
+        self.others = providers
+        self.engine = self.another_engine()
 
     @property
     def handlers(self) -> Outcomes:
