@@ -28,7 +28,9 @@ _BLIND_BP = 100
 _RAILS = text("""
 SELECT name, coalesce(recent, '') AS recent, coalesce(fee_bp, 0) AS fee_bp, coalesce(latency_ms, 0) AS latency_ms,
        opened_at IS NOT NULL AS broken,
-       EXISTS (SELECT FROM provider_maintenance WHERE provider = name AND carrier IN (:carrier, '*')) AS away
+       EXISTS (SELECT FROM provider_maintenance WHERE provider = name AND carrier IN (:carrier, '*'))
+       -- out of a float that reconciliation has found short, nothing is paid until people have looked
+       OR :direction = 'out' AND EXISTS (SELECT FROM payout_freeze WHERE provider = name AND carrier = :carrier) AS away
 FROM unnest(CAST(:names AS text[])) AS name
 LEFT JOIN provider_health ON provider = name AND carrier = :carrier AND direction = :direction
 """)

@@ -16,11 +16,12 @@ def upgrade() -> None:
     _proposals()
     _reviews()
     _payouts()
+    _reconciliation()
 
 
 def downgrade() -> None:
     _old_payouts()
-    for table in ("review_closed", "proposal"):
+    for table in ("payout_freeze", "reconciliation_item", "reconciliation", "review_closed", "proposal"):
         op.drop_table(table)
 
 
@@ -100,3 +101,44 @@ def _old_payouts() -> None:
         op.drop_column("payout", name)
     op.create_check_constraint("owner", "payout", "owner IN ('restaurant', 'driver')")
     op.create_check_constraint("state", "payout", "state IN ('PENDING', 'PAID', 'FAILED')")
+
+
+def _reconciliation() -> None:
+    op.create_table(
+        "reconciliation",
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("day", sa.Date, primary_key=True),
+        sa.Column("lines", sa.Integer, nullable=False),
+        sa.Column("matched", sa.Integer, nullable=False),
+        sa.Column("ran_at", INSTANT, nullable=False),
+    )
+    op.create_table(
+        "reconciliation_item",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("provider", sa.Text, nullable=False),
+        sa.Column("day", sa.Date, nullable=False),
+        sa.Column("exception", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("attempt_id", sa.Uuid, sa.ForeignKey("attempt.id")),
+        sa.Column("provider_ref", sa.Text),
+        sa.Column("carrier", sa.Text, nullable=False),
+        sa.Column("ours_xaf", sa.BigInteger, nullable=False),
+        sa.Column("theirs_xaf", sa.BigInteger, nullable=False),
+        sa.Column("journal_key", sa.Text),
+        sa.Column("found_at", INSTANT, nullable=False),
+        sa.Column("resolution", sa.Text),
+        sa.Column("resolved_at", INSTANT),
+        sa.Column("proposal_id", sa.Uuid, sa.ForeignKey("proposal.id")),
+        sa.UniqueConstraint("provider", "exception", "subject"),
+        sa.CheckConstraint("(resolution IS NULL) = (resolved_at IS NULL)", name="resolved"),
+    )
+    op.create_index("ix_reconciliation_item_provider_day", "reconciliation_item", ["provider", "day"])
+    is_open = sa.text("resolved_at IS NULL")
+    op.create_index("ix_reconciliation_item_open", "reconciliation_item", ["provider"], postgresql_where=is_open)
+    op.create_table(
+        "payout_freeze",
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("carrier", sa.Text, primary_key=True),
+        sa.Column("item_id", sa.Uuid, sa.ForeignKey("reconciliation_item.id"), nullable=False),
+        sa.Column("since", INSTANT, nullable=False),
+    )

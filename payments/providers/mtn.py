@@ -40,6 +40,7 @@ CAPABILITIES = Capabilities(
     native_refund=True,
     expiry_known=True,  # EXPIRED, or COULD_NOT_PERFORM_TRANSACTION after five minutes
     tells_holder=True,
+    tells_whole_float=False,  # the disbursement account alone
     reads_per_second=10.0,
 )
 

@@ -42,6 +42,7 @@ CAPABILITIES = Capabilities(
     lookup_by_our_id=True,
     native_refund=True,
     expiry_known=True,  # PAYMENT_NOT_APPROVED
+    tells_whole_float=False,  # one wallet may serve several carriers
 )
 
 # Refusals before any effect. Those of refunds that may hide an earlier refund (DEPOSIT_ALREADY_REFUNDED,

@@ -1,0 +1,172 @@
+"""A day of a provider, compared: daily by the workers, and by `gateway reconcile`.
+
+The network comes first, then one transaction for each thing that was found.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from core.clock import DOUALA, business_day
+from core.database import Database, Tx
+from core.logs import logger
+from ledger.chart import provider_float
+from ledger.service import balance
+from payments.attempts import spoken
+from payments.providers.protocol import HistoryLine, Provider, Record
+from payments.reconciliation import items
+from payments.reconciliation.comparing import Compared, Found, Ours, compare, compare_floats
+from payments.reconciliation.tables import reconciliation
+from payments.states import LIVE, Kind, State
+from payments.tables import attempt, reversal
+
+# Yesterday is compared once the providers have had this long to write it down.
+_SETTLED_BY = timedelta(hours=1)
+
+log = logger(__name__)
+
+
+async def run(database: Database, providers: Sequence[Provider], day: date) -> dict[str, Compared]:
+    """Compare `day` with each provider, by its name. One that could not be read is left out and may be tried again."""
+    outcomes = {}
+    for provider in providers:
+        compared = await _run_one(database, provider, day)
+        if compared is None:
+            log.warning("payments.reconciliation_unread", provider=provider.capabilities.name, day=str(day))
+        else:
+            outcomes[provider.capabilities.name] = compared
+    return outcomes
+
+
+async def sweep(database: Database, providers: Sequence[Provider]) -> int:
+    """Compare yesterday with each provider that this was not done for yet; how many were."""
+    yesterday = business_day(database.clock.now() - _SETTLED_BY) - timedelta(days=1)
+    async with database.reading() as tx:
+        rows = await tx.all(select(reconciliation.c.provider).where(reconciliation.c.day == yesterday))
+    done = {row.provider for row in rows}
+    left = [provider for provider in providers if provider.capabilities.name not in done]
+    return len(await run(database, left, yesterday))
+
+
+async def _run_one(database: Database, provider: Provider, day: date) -> Compared | None:
+    name = provider.capabilities.name
+    lines = await _lines(database, provider, day)
+    if lines is None:
+        return None
+    floats = await provider.floats() if provider.capabilities.tells_whole_float else None
+    async with database.reading() as tx:
+        compared = compare(day, lines, await _ours(tx, name, day, lines))
+        if floats is not None:
+            differing = await _compare_floats(tx, provider, day, floats)
+            compared = msgspec.structs.replace(compared, found=[*compared.found, *differing])
+        gone = await items.no_longer(tx, name, day, compared.found, floats is not None)
+    for one in compared.found:
+        async with database.transaction() as tx:
+            await items.note(tx, name, day, one)
+    for item in gone:
+        async with database.transaction() as tx:
+            await items.settle(tx, item)
+    await _remember(database, name, day, compared)
+    return compared
+
+
+async def _lines(database: Database, provider: Provider, day: date) -> list[HistoryLine] | None:
+    """The provider's list of the days around `day`, or what it says of each attempt where it keeps no list."""
+    if provider.capabilities.history:
+        return await provider.history(since=day - timedelta(days=1), until=day + timedelta(days=1))
+    name = provider.capabilities.name
+    async with database.reading() as tx:
+        of_day = attempt.c.provider == name, attempt.c.provider_ref.is_not(None), or_(*_within(day))
+        rows = await tx.all(select(attempt).where(*of_day))
+    lines = []
+    for row in rows:
+        record = await provider.read(row.provider_ref, spoken(Kind(row.kind), row.returns))
+        if record is None:
+            return None
+        lines.append(_line(row, record))
+    return lines
+
+
+def _within(day: date) -> tuple[Any, ...]:
+    """What ended or went out on `day` of Douala."""
+    begin = datetime.combine(day, time(), DOUALA)
+    end = begin + timedelta(days=1)
+    return tuple(column.between(begin, end) for column in (attempt.c.settled_at, attempt.c.sent_at))
+
+
+def _line(row: Row[Any], record: Record) -> HistoryLine:
+    """What a provider without a list says of one attempt, as its list would."""
+    return HistoryLine(
+        ref=record.ref,
+        our_id=str(row.id),
+        at=row.settled_at or row.sent_at,
+        word=record.word,
+        collects=row.kind == Kind.COLLECT,
+        amount=record.amount if record.amount is not None else Decimal(row.received_xaf or 0),
+        fee=None,
+        phone=record.phone,
+        carrier=record.carrier,
+    )
+
+
+async def _ours(tx: Tx, provider: str, day: date, lines: Sequence[HistoryLine]) -> list[Ours]:
+    """The attempts that the lines name, and those that were booked on `day`."""
+    begin = datetime.combine(day, time(), DOUALA)
+    named = or_(
+        attempt.c.provider_ref.in_([line.ref for line in lines]),
+        attempt.c.id.in_([our_id for line in lines if (our_id := _uuid(line.our_id))]),
+        attempt.c.settled_at.between(begin, begin + timedelta(days=1)),
+    )
+    undone = select(reversal.c.attempt_id)
+    wanted = select(attempt, attempt.c.id.in_(undone).label("undone")).where(attempt.c.provider == provider, named)
+    return [_our(row) for row in await tx.all(wanted)]
+
+
+def _uuid(raw: str | None) -> UUID | None:
+    try:
+        return UUID(raw) if raw else None
+    except ValueError:
+        return None
+
+
+def _our(row: Row[Any]) -> Ours:
+    """What was booked and then taken back counts as not booked."""
+    booked = row.settled_at is not None and not row.undone
+    return Ours(
+        id=row.id,
+        kind=Kind(row.kind),
+        carrier=row.carrier,
+        state=State(row.state),
+        provider_ref=row.provider_ref,
+        received_xaf=row.received_xaf if booked else None,
+        fee_xaf=row.fee_xaf or 0,
+        settled_on=business_day(row.settled_at) if booked else None,
+    )
+
+
+async def _compare_floats(tx: Tx, provider: Provider, day: date, theirs: dict[str, int]) -> list[Found]:
+    """The balances of now, whatever `day` is: a provider tells no others."""
+    name = provider.capabilities.name
+    ours = {carrier: await balance(tx, provider_float(name, carrier)) for carrier in sorted(theirs)}
+    live = attempt.c.provider == name, attempt.c.sent_at.is_not(None), attempt.c.settled_at.is_(None)
+    under_way = *live, or_(attempt.c.state.in_(LIVE), attempt.c.state == State.REVIEW)
+    rows = await tx.all(select(attempt.c.kind, attempt.c.carrier, attempt.c.amount_xaf).where(*under_way))
+    coming, leaving = dict.fromkeys(theirs, 0), dict.fromkeys(theirs, 0)
+    for row in rows:
+        way = coming if row.kind == Kind.COLLECT else leaving
+        fee_xaf = 0 if way is coming else provider.fee_xaf(Kind(row.kind), row.carrier, row.amount_xaf)
+        way[row.carrier] = way.get(row.carrier, 0) + row.amount_xaf + fee_xaf
+    return compare_floats(day, theirs, ours, coming, leaving)
+
+
+async def _remember(database: Database, provider: str, day: date, compared: Compared) -> None:
+    async with database.transaction() as tx:
+        outcome = {"lines": compared.lines, "matched": compared.matched, "ran_at": tx.now}
+        ran = insert(reconciliation).values(provider=provider, day=day, **outcome)
+        await tx.run(ran.on_conflict_do_update(index_elements=["provider", "day"], set_=outcome))
