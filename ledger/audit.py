@@ -79,6 +79,18 @@ LEFT JOIN (SELECT journal_id, debit_account, amount AS amount_posted FROM postin
 WHERE state = 'captured' GROUP BY hold.id HAVING captured <> coalesce(sum(amount_posted), 0) ORDER BY hold.id
 """
 
+# The same legs the other way round, last first.
+_REVERSED = """
+SELECT back.journal_id AS id, back.reverses FROM (
+    SELECT journal_id, max(reverses) AS reverses, array_agg((debit_account, credit_account, amount) ORDER BY leg) AS legs
+    FROM posting WHERE journal_id IN (SELECT journal_id FROM posting WHERE reverses IS NOT NULL) GROUP BY journal_id
+) AS back
+WHERE legs IS DISTINCT FROM (
+    SELECT array_agg((credit_account, debit_account, amount) ORDER BY leg DESC) FROM posting
+    WHERE journal_id = back.reverses)
+ORDER BY back.journal_id
+"""
+
 # A mark counts every posting of its account up to its journal.
 _MARKS = """
 SELECT code, mark.journal_id, mark.balance, mark.seq, coalesce(sum, 0) AS sum, coalesce(entries, 0) AS entries
@@ -115,6 +127,7 @@ _CHECKS = (
     (_LIMITS, "account {code} holds {balance} of which {held} are held, outside {min_balance} to {max_balance}"),
     (_HELD, "account {code} has {held} held, its open holds sum to {sum}"),
     (_CAPTURED, "hold {id} says that {captured} were captured, its journal took {posted}"),
+    (_REVERSED, "journal {id} says that it reverses {reverses}, and does not"),
     (_MARKS, "account {code}: the mark at journal {journal_id} says {balance}, its postings sum to {sum}"),
     (_TURNOVER, "the turnover of {family} on {day} is kept as {debit}, its postings sum to {expected}"),
 )

@@ -53,6 +53,7 @@ BEGIN
     ELSIF replayed THEN
         RAISE EXCEPTION 'the key belongs to another journal' USING ERRCODE = 'LE002';
     END IF;
+    PERFORM pg_current_xact_id();  -- before this look at the books: whoever closes a period waits for older transactions
     SELECT closed_until INTO STRICT open_from FROM books;
     IF effective < open_from THEN
         IF NOT moving_on THEN
@@ -80,7 +81,6 @@ BEGIN
         credit_moves[leg] := moves[credited];
     END LOOP;
 
-    PERFORM pg_current_xact_id();
     FOR place IN 1 .. cardinality(codes) LOOP
         LOOP
             IF hots[place] THEN
@@ -173,6 +173,7 @@ DECLARE
     balances bigint[] := ids;  -- before these journals; NULL for hot accounts
     versions bigint[] := ids;
     missing int;
+    begun int := 0;  -- journals
     of_journal int;
     before_journal int := 0;
     debited int;
@@ -182,6 +183,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(lock)
     FROM (SELECT hashtextextended(key, 8) AS lock FROM unnest(keys) AS key ORDER BY 1) AS locks;
+    PERFORM pg_current_xact_id();  -- before the look at the books, as above
     SELECT array_agg(first.journal_id ORDER BY number),
            array_agg(CASE WHEN first.journal_id IS NOT NULL THEN (first.request_hash <> fingerprint)::int + 1
                           WHEN asked.effective < closed_until THEN 5 ELSE 0 END ORDER BY number)
@@ -225,10 +227,13 @@ BEGIN
         ELSE
             numbers[leg] := 1;
             before_journal := of_journal;
+            begun := begun + 1;
         END IF;
     END LOOP;
+    IF begun <> cardinality(array_positions(verdicts, 0)) THEN
+        RAISE EXCEPTION 'a journal needs a leg' USING ERRCODE = 'LE001';
+    END IF;
 
-    PERFORM pg_current_xact_id();
     missing := cardinality(codes) - cardinality(array_positions(moves, 0));
     LOOP
         FOR row IN

@@ -1,5 +1,6 @@
 """The audit finds what the constraints would have prevented, so each test breaks in as a superuser."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from core.database import Database
 from ledger import chart
 from ledger.audit import audit
-from ledger.service import Leg, post
+from ledger.holds import capture, hold
+from ledger.marks import Marks
+from ledger.service import Leg, post, reverse
 
 pytestmark = pytest.mark.anyio
 
@@ -18,10 +21,20 @@ BEN = chart.wallet(UUID(int=2))
 
 @pytest.fixture
 async def books(database: Database) -> Database:
+    """Every sort of row the ledger has: hot accounts, several legs, a reversal, holds open and captured, marks."""
     async with database.transaction() as tx:
         await post(tx, key="1", kind="top_up", legs=[Leg(FLOAT, ANNA, 100)])
         await post(tx, key="2", kind="transfer", legs=[Leg(ANNA, BEN, 30), Leg(ANNA, BEN, 20)])
         await post(tx, key="3", kind="points", legs=[Leg(chart.POINTS_ISSUED, chart.points(UUID(int=1)), 3)])
+        mistake = await post(tx, key="4", kind="gift", legs=[Leg(chart.GOODWILL, BEN, 7)])
+        await reverse(tx, journal_id=mistake.journal_id, key="5", kind="gift_back")
+    async with database.transaction() as tx:
+        later = tx.now + timedelta(hours=1)
+        await hold(tx, key="6", kind="reserved", account=ANNA, amount=10, expires_at=later)
+        taken = await hold(tx, key="7", kind="reserved", account=ANNA, amount=10, expires_at=later)
+        await capture(tx, hold_id=taken.hold_id, key="8", kind="bought", legs=[Leg(ANNA, BEN, 4)])
+    marks = Marks(database)
+    assert [await marks.advance() for _ in range(3)][-1] == 0
     return database
 
 
@@ -44,41 +57,93 @@ async def test_empty_books_have_no_findings(database: Database) -> None:
 @pytest.mark.parametrize(
     ("damage", "finding"),
     [
-        ("DELETE FROM posting WHERE journal_id = 1", "journal 1 (top_up) has no posting"),
+        ("DELETE FROM posting WHERE (journal_id, leg) = (2, 1)", "journal 2 (transfer) has 1 legs, numbered up to 2"),
+        ("UPDATE posting SET key = NULL WHERE journal_id = 3", "journal 3 (points) has 1 legs, numbered up to 1"),
         (
-            "UPDATE posting SET currency = 'PTS' WHERE id = 1",
-            "posting 1 is in PTS between accounts in XAF and XAF",
+            "UPDATE posting SET debit_account = (SELECT id FROM account WHERE family = 'points') WHERE journal_id = 1",
+            "journal 1, leg 1 is between accounts in PTS and XAF",
         ),
         (
-            f"UPDATE account SET balance = 51 WHERE code = '{BEN.code}'",
-            f"account {BEN.code} holds 51, its postings sum to 50",
+            "UPDATE posting SET debit_account = 99 WHERE journal_id = 1",
+            "journal 1, leg 1 is between accounts in None and XAF",
         ),
-        (f"UPDATE account SET balance = 51 WHERE code = '{BEN.code}'", "the books in XAF are off by -1"),
-        ("UPDATE posting SET amount = 31 WHERE id = 2", f"account {ANNA.code} holds 50, its postings sum to 49"),
         (
-            "UPDATE posting SET amount = 31 WHERE id = 2",
+            f"UPDATE account SET debit_sign = 1 WHERE code = '{BEN.code}'",
+            f"account {BEN.code} is liability of family wallet with sign 1: that cannot be",
+        ),
+        (
+            f"UPDATE account SET family = 'purse' WHERE code = '{BEN.code}'",
+            f"account {BEN.code} is liability of family purse with sign -1: that cannot be",
+        ),
+        (
+            f"UPDATE account SET hot = true WHERE code = '{BEN.code}'",
+            f"account {BEN.code} is liability of family wallet with sign -1: that cannot be",
+        ),
+        (
+            f"UPDATE account SET balance = 55 WHERE code = '{BEN.code}'",
+            f"account {BEN.code} holds 55, its postings sum to 54",
+        ),
+        (
+            f"UPDATE account SET balance = 99 WHERE code = '{FLOAT.code}'",
+            f"account {FLOAT.code} holds 99, its postings sum to 100",
+        ),
+        (f"UPDATE account SET balance = 55 WHERE code = '{BEN.code}'", "the books in XAF are off by -1"),
+        (
+            "UPDATE posting SET amount = 31 WHERE (journal_id, leg) = (2, 1)",
+            f"account {ANNA.code} holds 46, its postings sum to 45",
+        ),
+        (
+            "UPDATE posting SET amount = 31 WHERE (journal_id, leg) = (2, 1)",
             f"account {BEN.code}: posting 1 leaves 30, should leave 31",
         ),
         (
-            "DELETE FROM posting WHERE id = 2",
-            f"account {ANNA.code} should have postings 1 to 3, has 2 with 2 numbers up to 3",
+            "DELETE FROM posting WHERE journal_id = 2",
+            f"account {ANNA.code} should have postings 1 to 4, has 2 with 2 numbers up to 4",
         ),
         (
-            "UPDATE posting SET debit_seq = 7 WHERE id = 3",
-            f"account {ANNA.code} should have postings 1 to 3, has 3 with 3 numbers up to 7",
+            "UPDATE posting SET debit_seq = 7 WHERE (journal_id, leg) = (2, 2)",
+            f"account {ANNA.code} should have postings 1 to 4, has 4 with 4 numbers up to 7",
         ),
         (
-            "UPDATE posting SET debit_seq = 1 WHERE id = 2",
-            f"account {ANNA.code} should have postings 1 to 3, has 3 with 2 numbers up to 3",
+            "UPDATE posting SET debit_seq = 1 WHERE (journal_id, leg) = (2, 2)",
+            f"account {ANNA.code} should have postings 1 to 4, has 4 with 3 numbers up to 4",
         ),
         (
-            "UPDATE posting SET debit_balance = 69 WHERE id = 2",
+            "UPDATE posting SET debit_seq = NULL WHERE (journal_id, leg) = (2, 2)",
+            f"account {ANNA.code} should have postings 1 to 4, has 3 with 3 numbers up to 4",
+        ),
+        (
+            "UPDATE posting SET debit_balance = 69 WHERE (journal_id, leg) = (2, 1)",
             f"account {ANNA.code}: posting 2 leaves 69, should leave 70",
         ),
         (
             "ALTER TABLE account DROP CONSTRAINT ck_account_floor;"
             f"UPDATE account SET balance = -1 WHERE code = '{BEN.code}'",
-            f"account {BEN.code} holds -1, below its floor of 0",
+            f"account {BEN.code} holds -1 of which 0 are held, outside 0 to None",
+        ),
+        (
+            f"UPDATE account SET max_balance = 40 WHERE code = '{BEN.code}'",
+            f"account {BEN.code} holds 54 of which 0 are held, outside 0 to 40",
+        ),
+        (
+            f"UPDATE account SET held = 9 WHERE code = '{ANNA.code}'",
+            f"account {ANNA.code} has 9 held, its open holds sum to 10",
+        ),
+        ("UPDATE hold SET captured = 5 WHERE id = 2", "hold 2 says that 5 were captured, its journal took 4"),
+        ("UPDATE hold SET journal_id = 1 WHERE id = 2", "hold 2 says that 4 were captured, its journal took 0"),
+        ("UPDATE posting SET reverses = 99 WHERE reverses = 4", "journal 5 says that it reverses 99, and does not"),
+        ("UPDATE posting SET reverses = 2 WHERE journal_id = 5", "journal 5 says that it reverses 2, and does not"),
+        (
+            f"UPDATE balance_mark SET balance = 1 WHERE account_id = (SELECT id FROM account WHERE code = '{FLOAT.code}')",
+            f"account {FLOAT.code}: the mark at journal 6 says 1, its postings sum to 100",
+        ),
+        (
+            "UPDATE turnover SET debit = 1 WHERE family = 'float:campay:mtn'",
+            "the turnover of float:campay:mtn on 2026-11-21 is kept as 1, its postings sum to 100",
+        ),
+        (
+            "DELETE FROM turnover WHERE family = 'float:campay:mtn'",
+            "the turnover of float:campay:mtn on 2026-11-21 is kept as 0, its postings sum to 100",
         ),
     ],
 )
@@ -87,7 +152,7 @@ async def test_damage_is_named(books: Database, damage: str, finding: str) -> No
 
 
 async def test_one_broken_line_is_named_once_and_not_with_all_that_follow(books: Database) -> None:
-    findings = await findings_after(books, "UPDATE posting SET credit_balance = 101 WHERE id = 1")
+    findings = await findings_after(books, "UPDATE posting SET credit_balance = 101 WHERE journal_id = 1")
     assert findings == [
         f"account {ANNA.code}: posting 1 leaves 101, should leave 100",
         f"account {ANNA.code}: posting 2 leaves 70, should leave 71",
@@ -96,7 +161,8 @@ async def test_one_broken_line_is_named_once_and_not_with_all_that_follow(books:
 
 async def test_a_damaged_ledger_does_not_fill_the_screen(books: Database) -> None:
     many = (
-        "INSERT INTO journal (key, request_hash, kind, effective_at, recorded_at, metadata) "
-        "SELECT 'empty' || n, '', 'empty', now(), now(), '{}' FROM generate_series(1, 500) AS n"
+        "INSERT INTO posting (journal_id, leg, amount, debit_account, credit_account, effective_at, recorded_at, kind) "
+        "SELECT 1000 + n, 1, 1, 1, 2, now(), now(), 'keyless' FROM generate_series(1, 500) AS n"
     )
-    assert len(await findings_after(books, many)) == 100
+    findings = await findings_after(books, many)
+    assert sum(finding.startswith("journal 1") and "(keyless)" in finding for finding in findings) == 100
