@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 
 from core.database import Tx
 from payments.attempts import Case
@@ -28,7 +28,8 @@ async def held_until(tx: Tx, case: Case) -> datetime | None:
         last: datetime | None = await tx.value(select(func.max(attempt.c.sent_at)).where(*others, *sent))
         return last + gap if last else None
     if case.payment.kind is Kind.PAYOUT:
-        under_way = attempt.c.state.in_((State.SENT, State.PENDING, State.UNKNOWN))
+        undecided = and_(attempt.c.state == State.REVIEW, attempt.c.settled_at.is_(None))
+        under_way = or_(attempt.c.state.in_((State.SENT, State.PENDING, State.UNKNOWN)), undecided)
         first = await tx.value(select(attempt.c.id).where(*others, under_way).limit(1))
         return tx.now + _PAUSE if first else None
     return None

@@ -1,5 +1,6 @@
 """Payouts and refunds: money leaves once, comes back when it certainly did not, and rests in transit in between."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -140,6 +141,67 @@ async def test_one_live_payout_per_beneficiary_and_amount(house: House, campay: 
     for _ in range(3):
         await house.sweep(minutes=2)
     assert campay.count("/withdraw/") == 2
+
+
+async def test_two_payouts_do_not_count_on_the_same_float(house: House, campay: FakeCampay) -> None:
+    """Vetted together: the balance covers either, and the provider has not deducted anything yet."""
+    campay.floats["mtn_balance"] = 5000
+    await house.pay_out(key="payout:1", amount_xaf=3000, phone="+237670000001")
+    await house.pay_out(key="payout:2", amount_xaf=3000, phone="+237670000002")
+    await asyncio.gather(house.engine.sweep(), house.another_engine().sweep())
+    await house.sweep()
+    assert campay.count("/withdraw/") == 1
+    assert sorted(await house.states()) == ["PENDING", "PREPARED"]
+
+    campay.decide("SUCCESSFUL")
+    campay.floats["mtn_balance"] = 5000 - 3030
+    await house.sweep(minutes=11)
+    await house.sweep(minutes=11)
+    assert campay.count("/withdraw/") == 1
+    campay.floats["mtn_balance"] = 3030
+    await house.sweep(minutes=11)
+    assert campay.count("/withdraw/") == 2
+
+
+async def test_float_is_each_carriers_own(house: House, campay: FakeCampay) -> None:
+    campay.floats["mtn_balance"] = campay.floats["orange_balance"] = 4000
+    await house.pay_out(key="payout:1", amount_xaf=3000, phone="+237670000001")
+    await house.pay_out(key="payout:2", amount_xaf=3000, phone="+237690000001")
+    await house.sweep()
+    assert campay.count("/withdraw/") == 2
+
+
+async def test_an_unknown_payout_waits_a_day_for_its_provider_and_then_for_people(
+    house: House, campay: FakeCampay
+) -> None:
+    owed = await house.pay_out()
+    campay.after["/withdraw/"].append(lost)
+    await house.sweep()
+    await house.sweep(hours=23)
+    assert await house.states() == ["UNKNOWN"]
+    await house.sweep(hours=2)
+    (tried,) = await house.attempts()
+    assert (tried.state, tried.evidence) == ("REVIEW", "UNKNOWN ReadTimeout")
+    assert await house.balance(TRANSIT) == 2550
+    assert house.outcomes == []
+
+    campay.decide("FAILED")  # it is read on all the same
+    await house.sweep(days=1.2)
+    assert await house.states() == ["FAILED"]
+    assert house.outcomes == ["payout_done"]
+    assert await house.balance(restaurant_payable(owed.reference)) == 2550
+
+
+async def test_while_people_decide_the_same_payout_is_not_made_again(house: House, campay: FakeCampay) -> None:
+    await house.pay_out(key="payout:1")
+    campay.before["/withdraw/"].append(lost)
+    await house.sweep()
+    await house.sweep(hours=25)
+    assert await house.states() == ["REVIEW"]
+    await house.pay_out(key="payout:2")
+    await house.sweep()
+    await house.sweep(hours=1)
+    assert campay.count("/withdraw/") == 1
 
 
 async def test_a_payout_of_another_amount_goes_to_review(house: House, campay: FakeCampay) -> None:
