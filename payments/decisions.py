@@ -20,7 +20,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.four_eyes import Proposal
 from ledger.chart import GOODWILL, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, SUSPENSE_UNMATCHED, Account
 from ledger.service import Leg, post
-from payments import attempts, journals, service
+from payments import attempts, holders, journals, service
 from payments.attempts import Case
 from payments.outcomes import Outcomes
 from payments.providers.protocol import Provider, Record, Word
@@ -34,6 +34,9 @@ KIND = "attempt"  # of the proposals
 class Ruling(StrEnum):
     """What people say became of an attempt, or shall become of its money."""
 
+    # a payout that waits because its account is under another name than before
+    TRUST = "trust"  # that is right: send it
+    REFUSE = "refuse"  # it is not, or nobody knows: send nothing, its money is owed again
     # nothing is booked yet
     PAID = "paid"  # the money moved: seen at the provider, or confirmed by the payee
     UNPAID = "unpaid"  # it certainly did not
@@ -98,14 +101,18 @@ async def waiting(tx: Tx) -> list[Waiting]:
     unknown = attempt.c.state == State.UNKNOWN, attempt.c.kind != Kind.COLLECT, attempt.c.sent_at <= patient_since
     closed = exists().where(review_closed.c.attempt_id == attempt.c.id)
     left = attempt.c.state == State.REVIEW, ~closed
+    renamed = attempt.c.state == State.PREPARED, attempt.c.evidence == holders.CHANGED
     of_payment = payment.c.state.label("payment_state"), payment.c.account
-    wanted = select(attempt, *of_payment).join_from(attempt, payment).where(or_(and_(*unknown), and_(*left)))
+    wanted = (
+        select(attempt, *of_payment).join_from(attempt, payment).where(or_(and_(*unknown), and_(*left), and_(*renamed)))
+    )
     return [_waiting(row) for row in await tx.all(wanted.order_by(attempt.c.created_at))]
 
 
 def _waiting(row: Row[Any]) -> Waiting:
     account, booked = msgspec.convert(row.account, Account), row.settled_at is not None
-    rulings = _open_to(Kind(row.kind), State(row.state), booked, PaymentState(row.payment_state), account)
+    state, payment_state = State(row.state), PaymentState(row.payment_state)
+    rulings = _open_to(Kind(row.kind), state, row.evidence, booked, payment_state, account)
     names = set(Waiting.__struct_fields__) - {"attempt_id", "rulings"}
     return Waiting(attempt_id=row.id, rulings=sorted(rulings), **{name: row._mapping[name] for name in names})
 
@@ -143,6 +150,10 @@ class Decisions:
             record = as_told(case, approved.details["amount_xaf"])
             provider = self._providers[case.attempt.provider]
             await self._settlement.succeeded(tx, case, record, provider, evidence="DECIDED PAID")
+        elif ruling is Ruling.TRUST:
+            await holders.trust(tx, case)
+        elif ruling is Ruling.REFUSE:
+            await self._settlement.failed(tx, case, State.DEAD, Failure.WRONG_NUMBER, "NOT_SENT HOLDER")
         elif ruling is Ruling.UNPAID:
             await self._settlement.failed(tx, case, State.FAILED, Failure.UNSTATED, "DECIDED UNPAID")
         else:
@@ -193,7 +204,8 @@ async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
     tried, owed = case.attempt, case.payment
     rulings = frozenset[Ruling]()
     if not closed:
-        rulings = _open_to(owed.kind, tried.state, tried.settled_at is not None, owed.state, case.account)
+        booked = tried.settled_at is not None
+        rulings = _open_to(owed.kind, tried.state, tried.evidence, booked, owed.state, case.account)
     if ruling not in rulings:
         raise NotForPeople(rulings=", ".join(sorted(rulings)) or "-")
     if case.attempt.state is State.UNKNOWN:
@@ -203,10 +215,12 @@ async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
 
 
 def _open_to(
-    kind: Kind, state: State, booked: bool, payment_state: PaymentState, account: Account
+    kind: Kind, state: State, evidence: str | None, booked: bool, payment_state: PaymentState, account: Account
 ) -> frozenset[Ruling]:
     """What people may rule, by what is known and booked. `account`: where the payment's money comes from or goes."""
     pays_out = kind is not Kind.COLLECT
+    if state is State.PREPARED and evidence == holders.CHANGED:
+        return frozenset({Ruling.TRUST, Ruling.REFUSE})
     if not booked:
         for_people = state is State.REVIEW or (state is State.UNKNOWN and pays_out)
         return frozenset({Ruling.PAID, Ruling.UNPAID}) if for_people else frozenset()

@@ -16,7 +16,7 @@ from uuid import UUID
 from core.database import Database, Tx
 from core.logs import logger
 from ledger.errors import LedgerBusy
-from payments import attempts, due, failover, floats, pacing, routing, schedule
+from payments import attempts, due, failover, floats, holders, pacing, routing, schedule
 from payments.attempts import Case
 from payments.health import Health, Rail, Seen, answered, direction, ended
 from payments.lookup import Lookup
@@ -164,6 +164,8 @@ class Engine:
                 return
             if not await floats.enough(tx, locked, provider, there):
                 await self._wait_for_float(tx, locked)
+                return
+            if not await holders.trusted(tx, locked, holder):
                 return
             if await _held(tx, locked):  # by one that was vetted at the same time
                 return

@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _old_payouts()
-    for table in ("payout_freeze", "reconciliation_item", "reconciliation", "review_closed", "proposal"):
+    for table in ("payee", "payout_freeze", "reconciliation_item", "reconciliation", "review_closed", "proposal"):
         op.drop_table(table)
 
 
@@ -56,6 +56,12 @@ def _reviews() -> None:
         sa.Column("proposal_id", sa.Uuid, sa.ForeignKey("proposal.id"), nullable=False, unique=True),
         sa.Column("ruling", sa.Text, nullable=False),
         sa.Column("closed_at", INSTANT, nullable=False),
+    )
+    op.create_table(
+        "payee",
+        sa.Column("phone_index", sa.LargeBinary, primary_key=True),
+        sa.Column("holder", sa.LargeBinary, nullable=False),
+        sa.Column("since", INSTANT, nullable=False),
     )
 
 
