@@ -174,21 +174,27 @@ def one(journal: Journal, *, now: datetime, moving_on: bool = False) -> tuple[An
 
 
 def many(journals: Sequence[Journal], *, now: datetime) -> tuple[Any, ...]:
-    """The arguments of `post_journals`, `judging` left out. Raises AccountMismatch."""
-    accounts, details = Accounts(journals), [_details(journal) for journal in journals]
+    """The arguments of `post_journals`, `judging` left out: one row a leg. Raises AccountMismatch."""
+    accounts = Accounts(journals)
+    legs = [leg for journal in journals for leg in journal.legs]
+    rows = [row for number, journal in enumerate(journals, start=1) for row in _rows(number, journal, now)]
+    number, key, fingerprint, kind, effective_at, actor, reverses, details = map(list, zip(*rows, strict=True))
     return (
-        [journal.key for journal in journals],
-        [_fingerprint(journal, detail) for journal, detail in zip(journals, details, strict=True)],
-        [journal.kind for journal in journals],
-        [journal.effective_at or now for journal in journals],
-        now,
-        [journal.actor for journal in journals],
-        [journal.reverses for journal in journals],
-        [detail if journal.metadata else None for journal, detail in zip(journals, details, strict=True)],
+        *(key, fingerprint, kind, effective_at, now, actor, reverses, details),
         *accounts.columns,
-        [number for number, journal in enumerate(journals, start=1) for _ in journal.legs],
-        *accounts.sides([leg for journal in journals for leg in journal.legs]),
+        number,
+        *accounts.sides(legs),
     )
+
+
+def _rows(number: int, journal: Journal, now: datetime) -> list[tuple[Any, ...]]:
+    """A row a leg, of which the first tells what belongs to the journal."""
+    at, details = journal.effective_at or now, _details(journal)
+    own = (journal.key, _fingerprint(journal, details))
+    rest = (journal.actor, journal.reverses, details if journal.metadata else None)
+    first = (number, *own, journal.kind, at, *rest)
+    further = (number, None, None, journal.kind, at, None, None, None)
+    return [first, *(further for _ in journal.legs[1:])]
 
 
 def _details(journal: Journal) -> str:

@@ -137,9 +137,11 @@ BEGIN
 END
 $$;
 
--- Many journals of different keys; legs also name their journal by its place. All or none, unless `judging`: then each
--- journal gets a verdict, and those that can be posted are. 0 posted, 1 posted before, 2 the key belongs to another
--- journal, 3 too little, 4 too much, 5 the period is closed.
+-- Many journals of different keys, leg by leg: what belongs to a journal comes with its first leg, and `leg_journals`
+-- counts them from 1. All or none, unless `judging`: then each journal gets a verdict, and those that can be posted are.
+-- 0 posted, 1 posted before, 2 the key belongs to another journal, 3 too little, 4 too much, 5 the period is closed.
+--
+-- Inside a query an array is unnested and never subscripted: that would walk it from its beginning for each element.
 CREATE FUNCTION post_journals(
     judging boolean,
     keys text[], fingerprints bytea[], kinds text[], effective timestamptz[], recorded timestamptz,
@@ -172,6 +174,9 @@ DECLARE
     signs int[] := ids;
     balances bigint[] := ids;  -- before these journals; NULL for hot accounts
     versions bigint[] := ids;
+    debit_ids bigint[] := no_leg;
+    credit_ids bigint[] := no_leg;
+    posting_ids bigint[] := no_leg;
     missing int;
     begun int := 0;  -- journals
     of_journal int;
@@ -182,14 +187,14 @@ DECLARE
     row record;
 BEGIN
     PERFORM pg_advisory_xact_lock(lock)
-    FROM (SELECT hashtextextended(key, 8) AS lock FROM unnest(keys) AS key ORDER BY 1) AS locks;
+    FROM (SELECT hashtextextended(key, 8) AS lock FROM unnest(keys) AS key WHERE key IS NOT NULL ORDER BY 1) AS locks;
     PERFORM pg_current_xact_id();  -- before the look at the books, as above
     SELECT array_agg(first.journal_id ORDER BY number),
            array_agg(CASE WHEN first.journal_id IS NOT NULL THEN (first.request_hash <> fingerprint)::int + 1
                           WHEN asked.effective < closed_until THEN 5 ELSE 0 END ORDER BY number)
     INTO journal_ids, verdicts
     FROM unnest(keys, fingerprints, effective) WITH ORDINALITY AS asked (key, fingerprint, effective, number)
-    CROSS JOIN books LEFT JOIN posting AS first ON first.key = asked.key;
+    CROSS JOIN books LEFT JOIN posting AS first ON first.key = asked.key WHERE asked.key IS NOT NULL;
     IF judging THEN
         verdicts := judge_journals(
             verdicts, codes, account_kinds, floors, ceilings, leg_journals, debits, credits, amounts);
@@ -282,18 +287,27 @@ BEGIN
     SELECT array_agg(CASE verdict WHEN 0 THEN nextval('journal_id') ELSE id END ORDER BY number)
     INTO journal_ids
     FROM unnest(journal_ids, verdicts) WITH ORDINALITY AS journal (id, verdict, number);
+    FOR leg IN 1 .. cardinality(amounts) LOOP
+        CONTINUE WHEN numbers[leg] = 0;
+        debited := debits[leg];
+        credited := credits[leg];
+        posting_ids[leg] := journal_ids[leg_journals[leg]];
+        debit_ids[leg] := ids[debited];
+        credit_ids[leg] := ids[credited];
+        debit_moves[leg] := versions[debited] + debit_moves[leg];
+        credit_moves[leg] := versions[credited] + credit_moves[leg];
+        debit_changes[leg] := balances[debited] + signs[debited] * debit_changes[leg];
+        credit_changes[leg] := balances[credited] + signs[credited] * credit_changes[leg];
+    END LOOP;
     INSERT INTO posting (journal_id, leg, amount, debit_account, debit_seq, debit_balance,
                          credit_account, credit_seq, credit_balance, effective_at, recorded_at, kind,
                          key, request_hash, actor, reverses, metadata)
-    SELECT journal_ids[journal], number, amount,
-           ids[debited], versions[debited] + debit_move, balances[debited] + signs[debited] * debit_change,
-           ids[credited], versions[credited] + credit_move, balances[credited] + signs[credited] * credit_change,
-           effective[journal], recorded, kinds[journal],
-           CASE number WHEN 1 THEN keys[journal] END, CASE number WHEN 1 THEN fingerprints[journal] END,
-           CASE number WHEN 1 THEN actors[journal] END, CASE number WHEN 1 THEN reversed[journal] END,
-           CASE number WHEN 1 THEN details[journal]::jsonb END
-    FROM unnest(leg_journals, numbers, amounts, debits, credits, debit_moves, credit_moves, debit_changes, credit_changes)
-        AS leg (journal, number, amount, debited, credited, debit_move, credit_move, debit_change, credit_change)
+    SELECT id, number, amount, debit_id, debit_move, debit_change, credit_id, credit_move, credit_change,
+           at, recorded, kind, key, fingerprint, actor, reverse, detail::jsonb
+    FROM unnest(posting_ids, numbers, amounts, debit_ids, debit_moves, debit_changes,
+                credit_ids, credit_moves, credit_changes, effective, kinds, keys, fingerprints, actors, reversed, details)
+        AS leg (id, number, amount, debit_id, debit_move, debit_change, credit_id, credit_move, credit_change,
+                at, kind, key, fingerprint, actor, reverse, detail)
     WHERE number > 0;
 END
 $$;
