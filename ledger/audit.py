@@ -82,7 +82,8 @@ WHERE state = 'captured' GROUP BY hold.id HAVING captured <> coalesce(sum(amount
 # The same legs the other way round, last first.
 _REVERSED = """
 SELECT back.journal_id AS id, back.reverses FROM (
-    SELECT journal_id, max(reverses) AS reverses, array_agg((debit_account, credit_account, amount) ORDER BY leg) AS legs
+    SELECT journal_id, max(reverses) AS reverses,
+           array_agg((debit_account, credit_account, amount) ORDER BY leg) AS legs
     FROM posting WHERE journal_id IN (SELECT journal_id FROM posting WHERE reverses IS NOT NULL) GROUP BY journal_id
 ) AS back
 WHERE legs IS DISTINCT FROM (

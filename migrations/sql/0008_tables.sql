@@ -21,7 +21,10 @@ ALTER TABLE account
     ADD COLUMN hot boolean,
     ADD COLUMN held bigint NOT NULL DEFAULT 0,
     ADD COLUMN max_balance bigint;
-UPDATE account SET family = family_of(code), hot = min_balance IS NULL;
+-- Hot accounts begin at nothing: the first marks count every posting there is.
+UPDATE account SET family = family_of(code), hot = min_balance IS NULL,
+                   balance = CASE WHEN min_balance IS NULL THEN 0 ELSE balance END,
+                   version = CASE WHEN min_balance IS NULL THEN 0 ELSE version END;
 ALTER TABLE account
     ALTER COLUMN family SET NOT NULL,
     ALTER COLUMN hot SET NOT NULL,

@@ -54,7 +54,8 @@ def row(amount: int, debit: str, credit: str, key: str = "NULL", reverses: str =
     return f"""
         INSERT INTO posting (journal_id, leg, amount, debit_account, debit_seq, debit_balance,
                              credit_account, credit_seq, credit_balance, effective_at, recorded_at, kind, key, reverses)
-        SELECT journal_id, leg + 5, {amount}, {debit}, 0, {credit}, 0, effective_at, recorded_at, kind, {key}, {reverses}
+        SELECT journal_id, leg + 5, {amount}, {debit}, 0, {credit}, 0,
+               effective_at, recorded_at, kind, {key}, {reverses}
         FROM posting ORDER BY journal_id LIMIT 1"""
 
 
