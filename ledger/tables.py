@@ -156,3 +156,26 @@ books = Table(
     Column("marked_to", BigInteger, nullable=False, server_default="0"),  # the last journal that marks have counted
     Column("closed_until", DateTime(timezone=True), nullable=False, server_default="-infinity"),
 )
+
+# What became of periods: `ledger.periods`.
+period_event = Table(
+    "period_event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event", Text, CheckConstraint("event IN ('closing', 'closed', 'reopened')", name="event"), nullable=False),
+    Column("period", Text, nullable=False),  # 2026-10, or 2026-10-31
+    Column("closed_from", DateTime(timezone=True), nullable=False),  # up to here the books were closed before
+    Column("closed_until", DateTime(timezone=True), nullable=False),
+    Column("journal_id", BigInteger),  # of 'closed': no journal after this one counts in the period
+    Column("actor", Text, nullable=False),
+    Column("approved_by", Text),  # of 'reopened', which takes two
+    Column("reason", Text),
+    Column("at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("closed_from < closed_until", name="span"),
+    CheckConstraint("(event = 'closed') = (journal_id IS NOT NULL)", name="closed"),
+    CheckConstraint(
+        "(event = 'reopened') = (approved_by IS NOT NULL) AND (event = 'reopened') = (reason IS NOT NULL)"
+        " AND approved_by <> actor",
+        name="four_eyes",
+    ),
+)

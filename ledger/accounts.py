@@ -1,0 +1,14 @@
+"""Opening an account ahead of its first journal, so that its limits are in force and reports show it."""
+
+from core.database import Tx
+from ledger.chart import Account
+from ledger.service import call
+
+_OPEN = "SELECT open_account($1, $2, $3, $4, $5, $6, $7)"
+
+
+async def open(tx: Tx, account: Account) -> int:
+    """The account's id. Opening it again changes nothing; raises AccountMismatch when it was opened otherwise."""
+    limits = (account.floor, account.ceiling, account.hot)
+    row = await call(tx, _OPEN, account.code, account.kind, account.currency, *limits, tx.now)
+    return int(row[0])
