@@ -9,16 +9,16 @@ from sqlalchemy import text
 
 from core.database import Database
 
-_LAST = text("SELECT last_value FROM journal_id")
-_HORIZON = text(
-    "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,"
-    " pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest"
-)
+# A sequence that was never asked also says 1.
+_LAST = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM journal_id")
+# A transaction id of our own. The xmax of a snapshot would not do: transactions above it may have begun already.
+_NEWEST = text("SELECT pg_current_xact_id()::text::bigint")
+_OLDEST = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 _MARK = text("SELECT mark_balances(:up_to)")
 
 
 class _Look(Struct, frozen=True):
-    """A number that was the last, and the transaction from which on all are newer than the look."""
+    """A number that was the last, and a transaction that is younger than whoever took it or one before it."""
 
     journal_id: int
     newest: int
@@ -36,15 +36,14 @@ class Watermark:
         self.final = 0
 
     async def advance(self) -> int:
-        """Look again; the number that is final now. Called twice with nothing else running, it finds the last one."""
+        """Look again; the number that is final now. With no other transaction open, that is the last one."""
         async with self._database.reading() as tx:
-            last = int(await tx.value(_LAST))  # first: whoever took this number is older than the next look
-            horizon = await tx.one(_HORIZON)
-        if self._look is not None and horizon.oldest >= self._look.newest:
-            self.final = max(self.final, self._look.journal_id)
-            self._look = None
-        if self._look is None:
-            self._look = _Look(last, horizon.newest)
+            if self._look is None:
+                last = int(await tx.value(_LAST))  # before the transaction id: each of these numbers has an older one
+                if last > self.final:
+                    self._look = _Look(last, int(await tx.value(_NEWEST)))
+            if self._look is not None and int(await tx.value(_OLDEST)) >= self._look.newest:
+                self.final, self._look = self._look.journal_id, None
         return self.final
 
 

@@ -3,7 +3,9 @@
 -- (ledger/marks.py) knows which that is.
 CREATE FUNCTION mark_balances(up_to bigint)
 RETURNS bigint  -- postings that were added up
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+-- A worker that first ran this on empty tables would read all of a later ledger every second.
+SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     marked bigint;
     added bigint;
