@@ -178,11 +178,11 @@ class Database:
             yield Tx(self, line)
         except BaseException as error:
             if isinstance(error, GatewayError) and error.keeps_writes:
-                await self._end(line, "COMMIT")
+                await self._commit(line)
             else:
-                await self._end(line, "ROLLBACK")
+                await self._roll_back(line)
             raise
-        await self._end(line, "COMMIT")
+        await self._commit(line)
 
     async def _begin(self) -> Line:
         """A connection with an open transaction; one that was lost while it idled is replaced."""
@@ -198,12 +198,20 @@ class Database:
             raise
         return line
 
-    async def _end(self, line: Line, how: str) -> None:
-        """Commit or roll back. Raises RolledBack when a statement had failed and somebody went on regardless."""
-        done = await self._send(line, how)
+    async def _commit(self, line: Line) -> None:
+        """Raises RolledBack when a statement had failed and somebody went on regardless."""
+        done = await self._send(line, "COMMIT")
         self.lines.give_back(line)
-        if done != how:
+        if done != "COMMIT":
             raise RolledBack()
+
+    async def _roll_back(self, line: Line) -> None:
+        """Whatever went wrong before is what the caller hears of; a lost connection rolls back by itself."""
+        try:
+            await self._send(line, "ROLLBACK")
+        except AWAY:
+            return
+        self.lines.give_back(line)
 
     async def _send(self, line: Line, command: str) -> str:
         """A command whose answer decides about the connection: without it nobody knows what is open on it."""
