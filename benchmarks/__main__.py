@@ -1,6 +1,7 @@
-"""Every table: how soon the service answers, and how fast it answers turns."""
+"""Every table: how soon the service answers, how fast it answers turns, and how fast the books are written."""
 
-from benchmarks import start, ussd_turns
+from benchmarks import ledger, start, ussd_turns
 
 start.main()
 ussd_turns.main()
+ledger.main()

@@ -23,6 +23,8 @@ import asyncpg
 import uvloop
 
 from benchmarks import floors
+from benchmarks.load import Target, run
+from benchmarks.service import posting_routes
 from core.crypto import Keyring
 from core.database import Database
 from core.settings import Settings
@@ -193,6 +195,17 @@ async def _audited(database: Database) -> None:
     assert findings == [], findings
 
 
+async def over_http(port: int) -> dict[str, float]:
+    """Requests a second of the route that posts and of the one that does nothing."""
+    rates: dict[str, list[float]] = {"nothing": [], "journals": []}
+    for _ in range(ROUNDS):
+        for path, measured in rates.items():
+            target = Target("127.0.0.1", port, f"/{path}")
+            result = await run(target, lambda: iter([b"{}"] * 100), connections=32, seconds=SECONDS)
+            measured.append(result.per_second)
+    return {path: median(measured) for path, measured in rates.items()}
+
+
 def pgbench(url: str, clients: int) -> float | None:
     """`pgbench -N` on the same server; None where there is no pgbench."""
     program = shutil.which("pgbench")
@@ -221,6 +234,8 @@ def main() -> None:
     """Print the tables."""
     with server() as embedded:
         rates = uvloop.run(measure(embedded.url))
+        with posting_routes(embedded.url) as port:
+            http = uvloop.run(over_http(port))
         peers = {clients: pgbench(embedded.url, clients) for clients in (8, 32)}
     print(f"\nTwo-leg journals a second, medians of {ROUNDS} interleaved rounds")
     print(f"{'':36}{'callers':>8}{'per second':>12}")
@@ -228,9 +243,12 @@ def main() -> None:
         print(f"{name:36}{callers:>8}{measured:>12,.0f}")
     for clients, measured in peers.items():
         print(f"{'pgbench -N':36}{clients:>8}{f'{measured:>12,.0f}' if measured else 'not here':>12}")
+    for path, measured in http.items():
+        print(f"{f'HTTP, 32 connections: /{path}':44}{measured:>12,.0f}")
     print(f"\n{'gate':64}{'ratio':>8}{'at least':>10}")
     for upper, lower, least in GATES:
         _gate(f"{upper[0]}, {upper[1]} / {lower[0]}, {lower[1]}", rates[upper] / rates[lower], least)
+    _gate("HTTP, 32 connections: /journals / /nothing", http["journals"] / http["nothing"], 0.5)
     if peers[32] and peers[8]:
         _gate("one-call floor, 8 / pgbench -N, 8", rates["one-call floor", 8] / peers[8], 1.0)
         _gate("grouped, 32 / pgbench -N, 32", rates["grouped", 32] / peers[32], 2.0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,10 +68,23 @@ def web_process(variables: dict[str, str]) -> Iterator[int]:
 @contextmanager
 def bare_route() -> Iterator[int]:
     """The port of a Litestar process whose only route returns a constant."""
+    with _application("benchmarks.bare:app", {}, BARE_PATH) as port:
+        yield port
+
+
+@contextmanager
+def posting_routes(url: str) -> Iterator[int]:
+    """The port of a Litestar process that posts stand-alone journals into the database at `url`."""
+    with _application("benchmarks.posting_app:app", {"DATABASE_URL": url}, "/schema") as port:
+        yield port
+
+
+@contextmanager
+def _application(name: str, variables: dict[str, str], path: str) -> Iterator[int]:
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "uvicorn", name, "--port", str(port), "--no-access-log"]
     command += ["--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
-    with _process(command, {}, f"http://127.0.0.1:{port}{BARE_PATH}"):
+    with _process(command, variables, f"http://127.0.0.1:{port}{path}"):
         yield port
 
 
@@ -91,6 +105,8 @@ def _await_answer(url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
+        except urllib.error.HTTPError:
+            return  # any answer is one
         except OSError:
             time.sleep(0.01)
     raise TimeoutError(f"no answer at {url}")
