@@ -32,8 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Positive = 8000
     public_url: str = ""  # how the outside reaches us, for callbacks; empty: http://host:port
-    database_url: str = ""  # runs with the restricted role; empty: the embedded PostgreSQL
-    database_owner_url: str = ""  # migrates; empty: database_url does
+    database_url: str = ""  # the service; empty: the embedded PostgreSQL
+    database_owner_url: str = ""  # migrates; empty: database_url does, and only its own word keeps it from the books
+    database_role: str = "mboa_service"  # as whom the service acts, whoever connects; made by `gateway migrate`
     embedded_isolation: str = "auto"  # how root runs the embedded one: "namespace", "service-user", or what works
     redis_url: str = ""  # sessions and limits; empty: in process, for one web process
     simulator_url: str = ""  # where the simulated networks listen; only in demo and tests
@@ -98,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     breaker_share: Fraction = 0.5  # of the window
     breaker_open_seconds: Positive = 60
     unknown_payout_hours: Positive = 24  # then two finance users decide
+    suspense_alarm_days: Positive = 3  # money in suspense for longer is a finding of `gateway doctor`
     provider_connect_seconds: float = 3.0
     provider_read_seconds: float = 10.0  # D22
     attempt_minimum_xaf: Positive = 100

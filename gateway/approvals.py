@@ -7,6 +7,7 @@ from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import approved
 from payments import decisions
 from payments.providers.protocol import Provider
+from payments.reconciliation import resolving
 
 
 def make_approvals(providers: Sequence[Provider]) -> Approvals:
@@ -14,6 +15,7 @@ def make_approvals(providers: Sequence[Provider]) -> Approvals:
     return Approvals(
         {
             decisions.KIND: decisions.Decisions(OUTCOMES, providers).carry_out,
+            resolving.KIND: resolving.carry_out,
             approved.KIND: approved.carry_out,
         }
     )

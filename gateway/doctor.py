@@ -1,12 +1,11 @@
 """`gateway doctor`: whether the books, the orders, the payments and the provider's balance agree.
 
-An attempt that waits for a person is a finding too: nothing else will ever end it.
+What waits for people is a finding too: nothing else will ever end it.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 
@@ -17,7 +16,10 @@ from ledger.audit import audit
 from ledger.chart import provider_float
 from ledger.service import balance
 from marketplace.ordering.states import FUNDED
-from payments.providers.campay import CAPABILITIES, Campay
+from payments import decisions
+from payments.providers import registry
+from payments.providers.protocol import Provider
+from payments.reconciliation import ageing, items
 from payments.states import LIVE
 
 _LOOK_AGAIN_SECONDS = 0.5
@@ -34,14 +36,6 @@ SELECT code, balance FROM account WHERE code LIKE 'escrow:%' AND balance <> 0
 AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_order.id)
 """)
 _FORGOTTEN = text("SELECT id, state FROM attempt WHERE state = ANY(:live) AND next_check_at IS NULL")
-_LEFT = text("""
-SELECT id, evidence, kind, amount_xaf FROM attempt
-WHERE state = 'REVIEW' AND NOT EXISTS (SELECT FROM review_closed WHERE attempt_id = attempt.id) ORDER BY created_at, id
-""")
-_UNKNOWN = text("""
-SELECT id, kind, amount_xaf FROM attempt
-WHERE state = 'UNKNOWN' AND kind <> 'collect' AND sent_at <= :since ORDER BY created_at, id
-""")
 _FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
 
@@ -51,7 +45,7 @@ async def examine(database: Database, *, patience_seconds: float = 5.0) -> list[
     A provider's balance that differs is looked at again for `patience_seconds`: money may just be moving.
     """
     async with database.reading() as tx:
-        findings = [*await audit(tx), *await _escrow(tx), *await _attempts(tx)]
+        findings = [*await audit(tx), *await _escrow(tx), *await _attempts(tx), *await _reconciled(tx)]
     if database.settings.has_simulator:
         findings += await _float(database, patience_seconds)
     return findings
@@ -71,42 +65,59 @@ async def _escrow(tx: Tx) -> list[str]:
 
 async def _attempts(tx: Tx) -> list[str]:
     rows = await tx.all(_FORGOTTEN, {"live": [str(state) for state in LIVE]})
-    left = await tx.all(_LEFT)
-    unknown = await tx.all(_UNKNOWN, {"since": tx.now - timedelta(hours=tx.settings.unknown_payout_hours)})
+    left = await decisions.waiting(tx)
     return [
         *(f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows),
         *(
-            f"attempt {row.id} ({row.kind} of {row.amount_xaf}) is REVIEW ({row.evidence}): it waits for a person"
-            for row in left
+            f"attempt {one.attempt_id} ({one.kind} of {one.amount_xaf}) is {one.state} ({one.evidence}):"
+            " it waits for two finance users"
+            for one in left
+        ),
+    ]
+
+
+async def _reconciled(tx: Tx) -> list[str]:
+    """What reconciliation has found and nobody has resolved."""
+    return [
+        *(
+            f"{item.provider} on {item.day}: {item.exception} {item.subject}, {item.theirs_xaf} there,"
+            f" {item.ours_xaf} here"
+            for item in await items.open_items(tx)
         ),
         *(
-            f"attempt {row.id} ({row.kind} of {row.amount_xaf}) is UNKNOWN for too long: two finance users decide"
-            for row in unknown
+            f"account {aged.code} holds {aged.balance_xaf} since {aged.since:%Y-%m-%d}"
+            for aged in await ageing.suspense(tx)
+            if aged.alarm
         ),
     ]
 
 
 async def _float(database: Database, patience_seconds: float) -> list[str]:
-    """The simulated provider's balances against our float accounts."""
-    provider = Campay(database.settings)
+    """The simulated providers' balances against our float accounts."""
+    in_use = {capabilities.name for capabilities in registry.in_use(database.settings)}
+    providers = registry.build(database.settings)
+    asked = [one for one in providers if one.capabilities.name in in_use and one.capabilities.tells_whole_float]
     try:
-        findings = await _float_now(database, provider)
+        findings = await _floats_now(database, asked)
         deadline = time.monotonic() + patience_seconds
         while findings and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            findings = await _float_now(database, provider)
+            findings = await _floats_now(database, asked)
         return findings
     finally:
-        await provider.close()
+        await asyncio.gather(*(provider.close() for provider in providers))
 
 
-async def _float_now(database: Database, provider: Campay) -> list[str]:
-    name = CAPABILITIES.name
-    theirs = await provider.floats()
+async def _floats_now(database: Database, providers: Sequence[Provider]) -> list[str]:
+    return [finding for provider in providers for finding in await _float_now(database, provider)]
+
+
+async def _float_now(database: Database, provider: Provider) -> list[str]:
+    name, theirs = provider.capabilities.name, await provider.floats()
     if theirs is None:
         silent = f"the simulated {name} tells no balances: our float accounts could not be checked"
         return [silent] if await _runs(database) else []
-    ours = await _floats(database, theirs)
+    ours = await _floats(database, name, theirs)
     return [
         f"the simulated {name} holds {theirs.get(carrier, 0)} for {carrier}, our float account says {held}"
         for carrier, held in ours.items()
@@ -114,9 +125,9 @@ async def _float_now(database: Database, provider: Campay) -> list[str]:
     ]
 
 
-async def _floats(database: Database, listed: Iterable[str]) -> dict[str, int]:
+async def _floats(database: Database, provider: str, listed: Iterable[str]) -> dict[str, int]:
     """Our float per carrier: of those the provider lists, and of every other that we have an account for."""
-    stem = provider_float(CAPABILITIES.name, "").code
+    stem = provider_float(provider, "").code
     async with database.reading() as tx:
         kept = {row.code.removeprefix(stem) for row in await tx.all(_FLOATS, {"stem": stem})}
         return {carrier: await balance(tx, stem + carrier) for carrier in sorted(kept.union(listed))}

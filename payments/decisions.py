@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, DateTime, ForeignKey, Row, Table, Text, Uuid, and_, exists, insert, or_, select
+from sqlalchemy import Column, DateTime, ForeignKey, Row, Table, Text, Uuid, and_, insert, or_, select
 
 from core import four_eyes
 from core.database import Tx, metadata
@@ -20,13 +20,13 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.four_eyes import Proposal
 from ledger.chart import GOODWILL, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, SUSPENSE_UNMATCHED, Account
 from ledger.service import Leg, post
-from payments import attempts, holders, journals, service
+from payments import attempts, holders, journals, reversals, service
 from payments.attempts import Case
 from payments.outcomes import Outcomes
 from payments.providers.protocol import Provider, Record, Word
 from payments.settlement import SURPLUS, Settlement
 from payments.states import Failure, Kind, PaymentState, State
-from payments.tables import attempt, payment
+from payments.tables import attempt, payment, reversal
 
 KIND = "attempt"  # of the proposals
 
@@ -39,14 +39,14 @@ class Ruling(StrEnum):
     REFUSE = "refuse"  # it is not, or nobody knows: send nothing, its money is owed again
     # nothing is booked yet
     PAID = "paid"  # the money moved: seen at the provider, or confirmed by the payee
-    UNPAID = "unpaid"  # it certainly did not
+    UNPAID = "unpaid"  # it certainly did not; also of a payout that the provider took back: it is owed again
     # a collection that does not fit, in suspense:mismatch
     RETURN = "return"  # back to the phone that was asked
     RETURNED = "returned"  # somebody has sent it back at the provider: that movement is in suspense:unmatched
     # a payout that does not fit, owed to suspense:mismatch
     ACCEPT = "accept"  # what arrived settles it; the rest is owed again, what is too much is our loss
-    ABSORB = "absorb"  # it reached nobody it was meant for, or reached them twice: our loss
-    RECOVER = "recover"  # the payee keeps it, and is owed that much less
+    ABSORB = "absorb"  # it reached nobody it was meant for, or reached them twice, or was taken back: our affair
+    RECOVER = "recover"  # the payee keeps it, or the payer has it back: their account with us bears it
 
 
 class NotForPeople(Conflict):
@@ -72,11 +72,36 @@ review_closed = Table(
 )
 
 
+_REVERSAL = select(reversal.c.id).where(reversal.c.attempt_id == attempt.c.id, reversal.c.closed_at.is_(None))
+_CLOSED = select(review_closed.c.closed_at).where(review_closed.c.attempt_id == attempt.c.id)
+_KNOWN = select(
+    attempt,
+    payment.c.state.label("payment_state"),
+    payment.c.account,
+    _REVERSAL.scalar_subquery().label("reversal_id"),
+    _CLOSED.scalar_subquery().label("closed_at"),
+).join_from(attempt, payment)
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What decides how people may rule. `account`: where the payment's money comes from or goes to."""
+
+    kind: Kind
+    state: State
+    evidence: str | None
+    booked: bool
+    reversed_: bool
+    closed: bool
+    payment_state: PaymentState
+    account: Account
+
+
 class _Question(msgspec.Struct, frozen=True):
-    """A case before people, and what was booked for it."""
+    """A case before people, what was booked for it, and its reversal that nobody has closed."""
 
     case: Case
     received_xaf: int
+    reversal_id: UUID | None
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -99,22 +124,17 @@ async def waiting(tx: Tx) -> list[Waiting]:
     """Every attempt that only people can end, the oldest first."""
     patient_since = tx.now - timedelta(hours=tx.settings.unknown_payout_hours)
     unknown = attempt.c.state == State.UNKNOWN, attempt.c.kind != Kind.COLLECT, attempt.c.sent_at <= patient_since
-    closed = exists().where(review_closed.c.attempt_id == attempt.c.id)
-    left = attempt.c.state == State.REVIEW, ~closed
     renamed = attempt.c.state == State.PREPARED, attempt.c.evidence == holders.CHANGED
-    of_payment = payment.c.state.label("payment_state"), payment.c.account
-    wanted = (
-        select(attempt, *of_payment).join_from(attempt, payment).where(or_(and_(*unknown), and_(*left), and_(*renamed)))
-    )
+    left = attempt.c.state == State.REVIEW, attempt.c.id.not_in(select(review_closed.c.attempt_id))
+    undone = attempt.c.id.in_(select(reversal.c.attempt_id).where(reversal.c.closed_at.is_(None)))
+    wanted = _KNOWN.where(or_(and_(*unknown), and_(*renamed), and_(*left), undone))
     return [_waiting(row) for row in await tx.all(wanted.order_by(attempt.c.created_at))]
 
 
 def _waiting(row: Row[Any]) -> Waiting:
-    account, booked = msgspec.convert(row.account, Account), row.settled_at is not None
-    state, payment_state = State(row.state), PaymentState(row.payment_state)
-    rulings = _open_to(Kind(row.kind), state, row.evidence, booked, payment_state, account)
     names = set(Waiting.__struct_fields__) - {"attempt_id", "rulings"}
-    return Waiting(attempt_id=row.id, rulings=sorted(rulings), **{name: row._mapping[name] for name in names})
+    rulings = sorted(_open_to(_facts(row)))
+    return Waiting(attempt_id=row.id, rulings=rulings, **{name: row._mapping[name] for name in names})
 
 
 async def propose(
@@ -145,7 +165,9 @@ class Decisions:
         ruling = Ruling(approved.details["ruling"])
         question = await _question(tx, UUID(approved.subject), ruling)
         case = question.case
-        if ruling is Ruling.PAID:
+        if question.reversal_id is not None:
+            await reversals.close(tx, reversal_id=question.reversal_id, absorb=ruling is Ruling.ABSORB)
+        elif ruling is Ruling.PAID:
             await _close_collection(tx, case)
             record = as_told(case, approved.details["amount_xaf"])
             provider = self._providers[case.attempt.provider]
@@ -200,37 +222,45 @@ async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
     case = await attempts.lock(tx, attempt_id)
     if case is None:
         raise NotFound()
-    closed = await tx.value(select(review_closed.c.attempt_id).where(review_closed.c.attempt_id == attempt_id))
-    tried, owed = case.attempt, case.payment
-    rulings = frozenset[Ruling]()
-    if not closed:
-        booked = tried.settled_at is not None
-        rulings = _open_to(owed.kind, tried.state, tried.evidence, booked, owed.state, case.account)
+    known = await tx.one(_KNOWN.where(attempt.c.id == attempt_id))
+    rulings = _open_to(_facts(known))
     if ruling not in rulings:
         raise NotForPeople(rulings=", ".join(sorted(rulings)) or "-")
     if case.attempt.state is State.UNKNOWN:
         _be_patient(tx, case)
-    received = await tx.value(select(attempt.c.received_xaf).where(attempt.c.id == attempt_id))
-    return _Question(case, received or 0)
+    return _Question(case, known.received_xaf or 0, known.reversal_id)
 
 
-def _open_to(
-    kind: Kind, state: State, evidence: str | None, booked: bool, payment_state: PaymentState, account: Account
-) -> frozenset[Ruling]:
-    """What people may rule, by what is known and booked. `account`: where the payment's money comes from or goes."""
-    pays_out = kind is not Kind.COLLECT
-    if state is State.PREPARED and evidence == holders.CHANGED:
+def _open_to(known: _Facts) -> frozenset[Ruling]:
+    """What people may rule, by what is known and booked."""
+    pays_out = known.kind is not Kind.COLLECT
+    if known.reversed_:
+        return frozenset({Ruling.ABSORB, Ruling.UNPAID if pays_out else Ruling.RECOVER})
+    if known.state is State.PREPARED and known.evidence == holders.CHANGED:
         return frozenset({Ruling.TRUST, Ruling.REFUSE})
-    if not booked:
-        for_people = state is State.REVIEW or (state is State.UNKNOWN and pays_out)
+    if not known.booked:
+        for_people = known.state is State.REVIEW or (known.state is State.UNKNOWN and pays_out)
         return frozenset({Ruling.PAID, Ruling.UNPAID}) if for_people else frozenset()
-    if state is not State.REVIEW:
+    if known.closed or known.state is not State.REVIEW:
         return frozenset()
     if not pays_out:
         return frozenset({Ruling.RETURN, Ruling.RETURNED})
-    if payment_state is PaymentState.REVIEW:
+    if known.payment_state is PaymentState.REVIEW:
         return frozenset({Ruling.ACCEPT, Ruling.ABSORB})
-    return frozenset({Ruling.ABSORB} if account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
+    return frozenset({Ruling.ABSORB} if known.account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
+
+
+def _facts(row: Row[Any]) -> _Facts:
+    return _Facts(
+        kind=Kind(row.kind),
+        state=State(row.state),
+        evidence=row.evidence,
+        booked=row.settled_at is not None,
+        reversed_=row.reversal_id is not None,
+        closed=row.closed_at is not None,
+        payment_state=PaymentState(row.payment_state),
+        account=msgspec.convert(row.account, Account),
+    )
 
 
 def _be_patient(tx: Tx, case: Case) -> None:

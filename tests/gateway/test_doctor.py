@@ -1,6 +1,7 @@
 """The doctor finds what the constraints, triggers and lock orders of the database make impossible."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import insert, text
 
+from core.clock import ManualClock
 from core.database import Database, Tx
 from core.settings import Secret, Settings
 from gateway.doctor import examine
@@ -15,17 +17,19 @@ from gateway.heartbeat import beat
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.ordering.tables import customer_order
+from payments.reconciliation import items
+from payments.reconciliation.comparing import Difference, Found
 from payments.simulator.app import create_simulator
 from payments.simulator.settings import SimulatorSettings
-from payments.tables import attempt
+from payments.tables import attempt, payment
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.anyio
 
 
 async def vandalise(tx: Tx) -> None:
-    """Switch constraints and triggers off for the rest of the transaction; only a superuser can."""
-    await tx.run(text("SET LOCAL session_replication_role = replica"))
+    """Switch rights, constraints and triggers off for the rest of the transaction; only a superuser can."""
+    await (await tx.driver()).execute("SET LOCAL ROLE NONE; SET LOCAL session_replication_role = replica")
 
 
 async def plant_order(database: Database, *, state: str) -> UUID:
@@ -142,19 +146,54 @@ async def test_networks_that_do_not_run_are_a_finding_only_while_we_do(
     database: Database, settings: Settings, alive: bool, findings: list[str]
 ) -> None:
     nowhere = "http://127.0.0.1:9"
-    database.settings = msgspec.structs.replace(settings, simulator_url=nowhere, campay_url=nowhere)
+    credentials = {"campay_username": "demo", "campay_password": Secret("demo")}
+    database.settings = msgspec.structs.replace(settings, simulator_url=nowhere, campay_url=nowhere, **credentials)
     if alive:
         async with database.transaction() as tx:
             await beat(tx, uuid4())
     assert await examine(database, patience_seconds=0) == findings
 
 
-async def test_an_attempt_in_review_waits_for_a_person(database: Database) -> None:
-    left = uuid4()
-    columns = {"provider": "campay", "carrier": "mtn", "kind": "collect", "amount_xaf": 100, "phone_index": b"0"}
+async def test_an_attempt_in_review_waits_for_people(database: Database) -> None:
+    left, owed = uuid4(), uuid4()
+    same = {"kind": "collect", "amount_xaf": 100, "phone_index": b"0", "carrier": "mtn"}
     flags = {"postponed": False, "reads": 26, "in_transit": False, "state": "REVIEW", "evidence": "SILENT"}
+    account = {"code": "wallet:x", "kind": "liability"}
+    for_what = {"purpose": "top_up", "reference": uuid4(), "key": "x", "phone": b"0", "account": account}
     async with database.transaction() as tx:
-        await vandalise(tx)
-        row = {"id": left, "payment_id": uuid4(), "created_at": tx.now}
-        await tx.run(insert(attempt).values(**row, **columns, **flags))
-    assert await examine(database) == [f"attempt {left} (collect of 100) is REVIEW (SILENT): it waits for a person"]
+        await tx.run(insert(payment).values(id=owed, state="EXPIRED", created_at=tx.now, **for_what, **same))
+        row = {"id": left, "payment_id": owed, "created_at": tx.now, "provider": "campay"}
+        await tx.run(insert(attempt).values(**row, **same, **flags))
+    assert await examine(database) == [
+        f"attempt {left} (collect of 100) is REVIEW (SILENT): it waits for two finance users"
+    ]
+
+
+async def test_what_reconciliation_found_stays_a_finding_until_it_is_resolved(database: Database) -> None:
+    found = Found(Difference.MISSING_HERE, "theirs", "mtn", 0, 3800)
+    async with database.transaction() as tx:
+        await items.note(tx, "campay", date(2026, 11, 20), found)
+    assert await examine(database) == ["campay on 2026-11-20: missing_here theirs, 3800 there, 0 here"]
+    async with database.transaction() as tx:
+        (item,) = await items.open_items(tx)
+        await items.close(tx, item.id, "cleared")
+    assert await examine(database) == []
+
+
+async def test_money_that_lies_in_suspense_for_days_is_found(database: Database, clock: ManualClock) -> None:
+    async def move(amount_xaf: int) -> None:
+        legs = [Leg(chart.provider_float("campay", "mtn"), chart.SUSPENSE_SURPLUS, abs(amount_xaf))]
+        back = [Leg(leg.credit, leg.debit, leg.amount) for leg in legs]
+        async with database.transaction() as tx:
+            await post(tx, key=str(uuid4()), kind="test", legs=legs if amount_xaf > 0 else back)
+
+    await move(500)
+    clock.advance(days=2)
+    await move(700)
+    assert await examine(database) == []
+    clock.advance(days=1)
+    assert await examine(database) == ["account suspense:surplus holds 1200 since 2026-11-21"]
+    await move(-500)  # the oldest first
+    assert await examine(database) == []
+    clock.advance(days=2)
+    assert await examine(database) == ["account suspense:surplus holds 700 since 2026-11-23"]

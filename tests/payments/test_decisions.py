@@ -14,12 +14,13 @@ from ledger.chart import (
     SUSPENSE_MISMATCH,
     SUSPENSE_SURPLUS,
     SUSPENSE_UNMATCHED,
+    escrow,
     in_transit,
     restaurant_payable,
 )
 from ledger.errors import InsufficientFunds
 from ledger.service import Leg, post
-from payments import attempts, decisions
+from payments import attempts, decisions, reversals
 from payments.decisions import Decisions, NotForPeople, Ruling, TooEarly
 from payments.outcomes import Payment
 from payments.providers.campay import Campay
@@ -304,4 +305,37 @@ async def test_a_name_that_nobody_trusts_gets_nothing(house: House, campay: Fake
     assert (await house.states(), campay.count("/withdraw/")) == (["SUCCEEDED", "DEAD"], 1)
     assert await house.balance(restaurant_payable(owed.reference)) == 2550
     assert house.told[-1][1].failure == "wrong_number"
+    assert await examine(house.database) == []
+
+
+# -- what a provider took back after it was booked
+
+
+async def taken_back(house: House, campay: FakeCampay) -> None:
+    """The newest movement is settled, and then called failed."""
+    await house.sweep()
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    async with house.database.transaction() as tx:
+        case = await attempts.lock(tx, (await house.attempts())[-1].id)
+        assert case is not None
+        await reversals.record(tx, case)
+
+
+async def test_a_collection_taken_back_is_borne_by_its_account_or_by_us(house: House, campay: FakeCampay) -> None:
+    owed = await house.collect()
+    await taken_back(house, campay)
+    assert await waiting(house) == [("SUCCEEDED", ["absorb", "recover"])]
+    await rule(house, Ruling.RECOVER)
+    assert await house.balance(SUSPENSE_MISMATCH) == await house.balance(escrow(owed.reference)) == 0
+    assert await waiting(house) == []
+
+
+async def test_a_payout_taken_back_is_owed_again(house: House, campay: FakeCampay) -> None:
+    owed = await house.pay_out()
+    await taken_back(house, campay)
+    assert await waiting(house) == [("SUCCEEDED", ["absorb", "unpaid"])]
+    await rule(house, Ruling.UNPAID)
+    assert await house.balance(restaurant_payable(owed.reference)) == 2550
+    assert await house.balance(SUSPENSE_MISMATCH) == 0
     assert await examine(house.database) == []
