@@ -7,7 +7,7 @@ transaction that could still bring one below it has ended (migrations/sql/0008_p
 from msgspec import Struct
 from sqlalchemy import text
 
-from core.database import Database
+from core.database import Database, Tx
 
 # A sequence that was never asked also says 1.
 _LAST = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM journal_id")
@@ -15,6 +15,21 @@ _LAST = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM journal
 _NEWEST = text("SELECT pg_current_xact_id()::text::bigint")
 _OLDEST = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 _MARK = text("SELECT mark_balances(:up_to)")
+
+
+async def last_journal(tx: Tx) -> int:
+    """The last number that any journal has taken, committed or not."""
+    return int(await tx.value(_LAST))
+
+
+async def newest(tx: Tx) -> int:
+    """A transaction id younger than that of every posting that has looked at the books or taken a number."""
+    return int(await tx.value(_NEWEST))
+
+
+async def all_ended(tx: Tx, *, before: int) -> bool:
+    """Whether every transaction older than `before` has ended."""
+    return int(await tx.value(_OLDEST)) >= before
 
 
 class _Look(Struct, frozen=True):
@@ -38,11 +53,9 @@ class Watermark:
     async def advance(self) -> int:
         """Look again; the number that is final now. With no other transaction open, that is the last one."""
         async with self._database.reading() as tx:
-            if self._look is None:
-                last = int(await tx.value(_LAST))  # before the transaction id: each of these numbers has an older one
-                if last > self.final:
-                    self._look = _Look(last, int(await tx.value(_NEWEST)))
-            if self._look is not None and int(await tx.value(_OLDEST)) >= self._look.newest:
+            if self._look is None and (last := await last_journal(tx)) > self.final:
+                self._look = _Look(last, await newest(tx))
+            if self._look is not None and await all_ended(tx, before=self._look.newest):
                 self.final, self._look = self._look.journal_id, None
         return self.final
 

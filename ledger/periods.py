@@ -21,7 +21,7 @@ from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.four_eyes import Proposal
 from ledger.errors import PeriodClosed
-from ledger.marks import Watermark
+from ledger.marks import all_ended, last_journal, newest
 from ledger.service import call
 
 REOPENING = "period_reopening"  # of the proposals; their subject is the period
@@ -34,7 +34,6 @@ _NAME = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
 _CLOSE = "SELECT verdict, open_from FROM close_period($1, $2, $3, $4, $5)"
 _COMPLETE = "SELECT complete_period($1, $2, $3, $4) AS first"
 _REOPEN = "SELECT reopen_period($1, $2, $3, $4, $5) AS done"
-_LAST_JOURNAL = text("SELECT last_value FROM journal_id")
 _LATEST = text("""
 SELECT period FROM period_event WHERE event = 'closing' AND closed_until = (SELECT closed_until FROM books)
 ORDER BY id DESC LIMIT 1
@@ -128,14 +127,14 @@ async def close(database: Database, *, period: Period, actor: str, patience_seco
 
 async def _all_ended(database: Database, patience_seconds: float) -> int:
     """Wait for every transaction that is under way; the last journal that any of them can have written."""
-    watermark, deadline = Watermark(database), time.monotonic() + patience_seconds
+    deadline = time.monotonic() + patience_seconds
     async with database.reading() as tx:
-        last = int(await tx.value(_LAST_JOURNAL))
-    while await watermark.advance() < last:
-        if time.monotonic() > deadline:
-            raise PostingsUnderWay()
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    return watermark.final
+        before = await newest(tx)
+        while not await all_ended(tx, before=before):
+            if time.monotonic() > deadline:
+                raise PostingsUnderWay()
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return await last_journal(tx)  # they may have taken their numbers while we waited
 
 
 async def closed_until(tx: Tx) -> datetime | None:
