@@ -259,7 +259,9 @@ async def _refundable(tx: Tx, payment_id: UUID, key: str) -> int:
     reversed_ = exists().where(reversal.c.attempt_id == attempt.c.id)
     kept = attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None), ~reversed_
     received = await tx.value(select(came).where(*kept))
-    others = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, payment.c.key != key
+    of_reversed = exists().where(payment.c.key == func.concat("surplus:", reversal.c.attempt_id))
+    standing = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, ~of_reversed
+    others = *standing, payment.c.key != key
     return int(received - await tx.value(select(went).where(*others)))
 
 

@@ -16,7 +16,7 @@ from core.logs import logger
 from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS
 from payments import attempts, failover, journals, reversals, service
 from payments.attempts import Case
-from payments.errors import AmountOutOfLimits, UnsupportedCarrier
+from payments.errors import AmountOutOfLimits, RefundTooLarge, UnsupportedCarrier
 from payments.journals import Movement
 from payments.outcomes import Handler, Outcomes, Payment
 from payments.providers.protocol import Answer, Proof, Provider, Record, Word
@@ -218,6 +218,8 @@ class Settlement:
                 key=f"surplus:{case.attempt.id}",
                 attempt_id=case.attempt.id,
             )
+        except RefundTooLarge:  # a reversal has eaten what would go back: it stays in suspense, for a person
+            log.error("payments.surplus_kept", attempt=str(case.attempt.id), amount_xaf=moved.amount_xaf)
         except (UnsupportedCarrier, AmountOutOfLimits):
             await self._tell(tx, self._outcomes.surplus, structs.replace(case.payment, amount_xaf=moved.amount_xaf))
 

@@ -13,7 +13,8 @@ depends_on = None
 _INSTANT = sa.DateTime(timezone=True)
 _PAYING_OUT = "kind <> 'collect' AND state IN ('SENT', 'PENDING', 'UNKNOWN')"
 
-# What a provider took back was not received: no refund may be made of it. As in 0004 but for that.
+# What a provider took back was not received: no refund may be made of it, and a surplus of it that had gone back
+# already is no refund of anything else. As in 0004 but for that.
 _REFUND_WITHIN_RECEIPTS = """
 CREATE OR REPLACE FUNCTION refund_within_receipts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -24,7 +25,7 @@ BEGIN
     SELECT coalesce(sum(received_xaf), 0) INTO received FROM attempt
         WHERE payment_id = NEW.returns AND settled_at IS NOT NULL{and_not_reversed};
     SELECT coalesce(sum(amount_xaf), 0) INTO returned FROM payment
-        WHERE returns = NEW.returns AND state <> 'FAILED';
+        WHERE returns = NEW.returns AND state <> 'FAILED'{and_not_of_reversed};
     IF returned > received THEN
         RAISE EXCEPTION 'refunds of payment % exceed what was received', NEW.returns
             USING ERRCODE = 'check_violation', CONSTRAINT = 'refund_within_receipts';
@@ -34,6 +35,8 @@ END $$;
 """
 _AND_NOT_REVERSED = """
         AND NOT EXISTS (SELECT FROM reversal WHERE attempt_id = attempt.id)"""
+_AND_NOT_OF_REVERSED = """
+        AND NOT EXISTS (SELECT FROM reversal WHERE payment.key = 'surplus:' || attempt_id)"""
 
 
 def upgrade() -> None:
@@ -43,7 +46,8 @@ def upgrade() -> None:
     op.create_index("ix_attempt_paying_out", "attempt", ["provider", "carrier"], postgresql_where=paying_out)
     _reversal()
     _health()
-    run_script(_REFUND_WITHIN_RECEIPTS.format(and_not_reversed=_AND_NOT_REVERSED))
+    reversed_too = {"and_not_reversed": _AND_NOT_REVERSED, "and_not_of_reversed": _AND_NOT_OF_REVERSED}
+    run_script(_REFUND_WITHIN_RECEIPTS.format(**reversed_too))
 
 
 def _reversal() -> None:
@@ -80,7 +84,7 @@ def _health() -> None:
 
 
 def downgrade() -> None:
-    run_script(_REFUND_WITHIN_RECEIPTS.format(and_not_reversed=""))
+    run_script(_REFUND_WITHIN_RECEIPTS.format(and_not_reversed="", and_not_of_reversed=""))
     for table in ("provider_maintenance", "provider_health", "reversal"):
         op.drop_table(table)
     op.drop_index("ix_attempt_paying_out", "attempt")

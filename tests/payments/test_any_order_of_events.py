@@ -1,6 +1,9 @@
-"""Any order of requests, faults, callbacks, crashes and sweeps by two workers ends with every franc in its place."""
+"""Any order of requests, faults, callbacks, reversals, crashes and sweeps by two workers over two providers ends with
+every franc in its place.
+"""
 
 import asyncio
+import json
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -14,13 +17,16 @@ from sqlalchemy import select, text
 
 from core.money import basis_points_up
 from core.settings import Settings
-from ledger.chart import SUSPENSE_SURPLUS, in_transit
-from payments import doorbell, service
-from payments.errors import NotRetryable, PaymentBusy
+from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, in_transit
+from payments import attempts, doorbell, maintenance, service
+from payments.errors import NotRetryable, PaymentBusy, PaymentsPaused
 from payments.providers.protocol import Callback
-from payments.tables import attempt
+from payments.settlement import Settlement
+from payments.states import Failure, State
+from payments.tables import attempt, reversal
 from tests.payments.house import House
 from tests.payments.network import FakeCampay, html, lost, refused_connection, says
+from tests.payments.pawapay_network import IDS, FakePawapay
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +40,9 @@ FAULTS = (
     ("before", says(401, detail="Invalid token.")),
     ("before", says(400, message="x", error_code="ER201")),
 )
-PATHS = ("/collect/", "/withdraw/", "/transaction/", "/history/", "/balance/", "/token/")
+CAMPAY = ("/collect/", "/withdraw/", "/transaction/", "/history/", "/balance/", "/token/")
+PAWAPAY = (*(f"{verb} {noun}" for verb in ("POST", "GET") for noun in IDS), "GET wallet-balances")
+MONEY = ("/collect/", "/withdraw/", *(f"POST {noun}" for noun in IDS))
 
 PHONES = ("+237670000001", "+237670000002", "+237677000003")
 
@@ -51,9 +59,11 @@ event = st.one_of(
     decide,
     decide,
     st.tuples(st.just("contradict"), recent),
+    st.tuples(st.just("reverse"), recent),
+    st.tuples(st.just("put_away"), st.sampled_from(["campay", "pawapay"]), st.booleans()),
     st.tuples(st.just("call_back"), recent),
-    st.tuples(st.just("spoil"), st.sampled_from(PATHS), st.sampled_from(FAULTS)),
-    st.tuples(st.just("crash"), st.sampled_from(["/collect/", "/withdraw/"]), st.sampled_from(["before", "after"])),
+    st.tuples(st.just("spoil"), st.sampled_from(CAMPAY + PAWAPAY), st.sampled_from(FAULTS)),
+    st.tuples(st.just("crash"), st.sampled_from(MONEY), st.sampled_from(["before", "after"])),
     st.tuples(st.just("retry"), recent),
     st.tuples(st.just("cancel"), recent),
 )
@@ -67,16 +77,62 @@ def _kill() -> httpx.Response:
     raise Killed
 
 
-class World:
-    """A house whose network misbehaves as it is told."""
+class Movement:
+    """One movement at a provider, whichever that is."""
 
-    def __init__(self, house: House, key: str) -> None:
+    def __init__(self, provider: str, row: dict[str, Any], our_id: str, collects: bool, words: tuple[str, str]) -> None:
+        self.provider = provider
+        self.row = row
+        self.our_id = our_id
+        self.collects = collects
+        self._words = dict(zip(("SUCCESSFUL", "FAILED"), words, strict=True))
+
+    @property
+    def amount_xaf(self) -> int:
+        return int(float(self.row["amount"]))
+
+    def is_now(self, status: str) -> bool:
+        return bool(self.row["status"] == self._words[status])
+
+    @property
+    def under_way(self) -> bool:
+        return self.row["status"] not in self._words.values()
+
+    def become(self, status: str) -> None:
+        self.row["status"] = self._words[status]
+
+    @property
+    def effect_xaf(self) -> int:
+        """What it did to our float when it was successful."""
+        if self.collects:
+            return self.amount_xaf - basis_points_up(self.amount_xaf, 250)
+        return -self.amount_xaf - basis_points_up(self.amount_xaf, 100)
+
+
+class World:
+    """A house whose networks misbehave as they are told."""
+
+    def __init__(self, house: House, pawapay: FakePawapay, key: str, undone: set[str]) -> None:
         self.house = house
         self.campay: FakeCampay = house.campay
+        self.pawapay = pawapay
         self.key = key
+        self.reversed = undone
+
+    def _movements(self) -> list[Movement]:
+        words = "SUCCESSFUL", "FAILED"
+        listed = [
+            Movement("campay", row, row["external_reference"], row["endpoint"] == "collect", words)
+            for row in self.campay.transactions.values()
+        ]
+        for name, row in self.pawapay.movements.items():
+            noun, _, ref = name.partition("/")
+            listed.append(Movement("pawapay", row, ref, noun == "deposits", ("COMPLETED", "FAILED")))
+        return listed
 
     async def collect(self, amount_xaf: int, phone: str) -> None:
-        await self.house.collect(key=str(uuid4()), amount_xaf=amount_xaf, phone=phone)
+        with suppress(PaymentsPaused):
+            await self.house.collect(key=str(uuid4()), amount_xaf=amount_xaf, phone=phone)
 
     async def pay_out(self, amount_xaf: int, phone: str) -> None:
         await self.house.pay_out(key=str(uuid4()), amount_xaf=amount_xaf, phone=phone)
@@ -95,40 +151,61 @@ class World:
         except Killed:
             await asyncio.sleep(0)
 
-    def _transaction(self, number: int) -> dict[str, Any] | None:
-        known = list(self.campay.transactions.values())
+    def _movement(self, number: int) -> Movement | None:
+        known = self._movements()
         return known[-1 - number] if number < len(known) else None
 
     async def decide(self, number: int, status: str) -> None:
-        transaction = self._transaction(number)
-        if transaction and transaction["status"] == "PENDING":
-            transaction["status"] = status
+        movement = self._movement(number)
+        if movement and movement.under_way:
+            movement.become(status)
 
     async def contradict(self, number: int) -> None:
         """A late success of a collection after FAILED; only a callback can tell it."""
-        transaction = self._transaction(number)
-        if transaction and transaction["status"] == "FAILED" and transaction["endpoint"] == "collect":
-            transaction["status"] = "SUCCESSFUL"
+        movement = self._movement(number)
+        if movement and movement.is_now("FAILED") and movement.collects and movement.our_id not in self.reversed:
+            movement.become("SUCCESSFUL")
+            await self.call_back(number)
+
+    async def reverse(self, number: int) -> None:
+        """A provider takes back what is booked, and says so some time later."""
+        movement = self._movement(number)
+        booked = {str(row.id) for row in await self.house.attempts() if row.state == "SUCCEEDED"}
+        if movement and movement.is_now("SUCCESSFUL") and movement.our_id in booked:
+            movement.become("FAILED")
+            self.reversed.add(movement.our_id)
+            self.house.clock.advance(seconds=61)
             await self.call_back(number)
 
     async def call_back(self, number: int) -> None:
-        transaction = self._transaction(number)
-        if transaction:
-            fields = httpx.QueryParams(self.campay.callback(transaction, key=self.key))
-            async with self.house.database.transaction() as tx:
-                await doorbell.ring(tx, provider="campay", callback=Callback(query=str(fields)))
+        movement = self._movement(number)
+        if movement is None:
+            return
+        if movement.provider == "campay":
+            callback = Callback(query=str(httpx.QueryParams(self.campay.callback(movement.row, key=self.key))))
+        else:
+            callback = Callback(body=json.dumps(movement.row).encode())
+        async with self.house.database.transaction() as tx:
+            await doorbell.ring(tx, provider=movement.provider, callback=callback)
 
-    async def spoil(self, path: str, fault: tuple[str, Any]) -> None:
+    def _network(self, call: str) -> FakeCampay | FakePawapay:
+        return self.campay if call in CAMPAY else self.pawapay
+
+    async def spoil(self, call: str, fault: tuple[str, Any]) -> None:
         when, spoiler = fault
-        getattr(self.campay, when)[path].append(spoiler)
+        getattr(self._network(call), when)[call].append(spoiler)
 
-    async def crash(self, path: str, when: str) -> None:
-        getattr(self.campay, when)[path].append(_kill)
+    async def crash(self, call: str, when: str) -> None:
+        getattr(self._network(call), when)[call].append(_kill)
+
+    async def put_away(self, provider: str, on: bool) -> None:
+        async with self.house.database.transaction() as tx:
+            await maintenance.set(tx, provider=provider, on=on)
 
     async def retry(self, number: int) -> None:
         owed = (await self.house.payments())[::-1][number : number + 1]
         for row in owed:
-            with suppress(NotRetryable, PaymentBusy):
+            with suppress(NotRetryable, PaymentBusy, PaymentsPaused):
                 await self.house.retry(row.id)
 
     async def cancel(self, number: int) -> None:
@@ -140,16 +217,32 @@ class World:
 
     async def settle_down(self) -> None:
         """Nothing goes wrong any more, every handset answers, weeks pass: all must come to rest."""
-        self.campay.before.clear()
-        self.campay.after.clear()
+        for network in (self.campay, self.pawapay):
+            network.before.clear()
+            network.after.clear()
+        for provider in ("campay", "pawapay"):
+            await self.put_away(provider, on=False)
         for seconds in (*(70,) * 10, *(90_000,) * 120):
-            for transaction in self.campay.transactions.values():
-                if transaction["status"] == "PENDING":
-                    transaction["status"] = "SUCCESSFUL"
+            for movement in self._movements():
+                if movement.under_way:
+                    movement.become("SUCCESSFUL")
             await self.sweep(seconds)
+            await self._people_decide()
             if not await self._unsettled():
                 return
         raise AssertionError(f"still unsettled: {await self._unsettled()}")
+
+    async def _people_decide(self) -> None:
+        """Payouts that a week of reads did not find: they were lost before any effect, which people can see."""
+        at_provider = {movement.our_id for movement in self._movements()}
+        settlement = Settlement(self.house.handlers)
+        for row in await self.house.attempts():
+            left = row.kind != "collect" and row.state == "REVIEW" and row.next_check_at is None
+            if left and str(row.id) not in at_provider:
+                async with self.house.database.transaction() as tx:
+                    case = await attempts.lock(tx, row.id)
+                    assert case is not None
+                    await settlement.failed(tx, case, State.FAILED, Failure.UNSTATED, "DECIDED UNPAID")
 
     async def _unsettled(self) -> list[Any]:
         async with self.house.database.reading() as tx:
@@ -157,23 +250,30 @@ class World:
             return list(await tx.all(live))
 
     async def check(self) -> None:
-        house, campay = self.house, self.campay
-        moved = [row for row in campay.transactions.values() if row["status"] == "SUCCESSFUL"]
+        house, movements = self.house, self._movements()
+        stands = [each for each in movements if each.is_now("SUCCESSFUL")]
+        undone = [each for each in movements if each.our_id in self.reversed]
         assert await house.findings() == []
         tries = await house.attempts()
-        silent = [row for row in tries if row.state == "REVIEW"]
+        left = [row for row in tries if row.state == "REVIEW"]
         assert {row.state for row in tries} <= {"SUCCEEDED", "FAILED", "DEAD", "REVIEW"}
-        assert {row.evidence for row in silent} <= {"SILENT"}  # requests that were lost before any effect
-        sent = Counter(row["external_reference"] for row in campay.transactions.values())
+        # Requests that were lost before any effect, at the provider that can look nothing up.
+        assert {row.evidence.split()[0] for row in left} <= {"SILENT", "UNKNOWN"}
+        assert {(row.provider, row.kind) for row in left} <= {("campay", "collect")}
+        sent = Counter(each.our_id for each in movements)
         assert set(sent.values()) <= {1}, "something was sent twice"
-        assert await house.balance("float:campay:mtn") == sum(map(_effect, moved))
+        for provider in ("campay", "pawapay"):
+            held = sum(each.effect_xaf for each in stands if each.provider == provider)
+            assert await house.balance(f"float:{provider}:mtn") == held
         assert await house.set_aside() == await house.balance(SUSPENSE_SURPLUS) == 0
-        in_doubt = sum(row.amount_xaf for row in silent if row.kind != "collect")
-        assert await house.balance(in_transit("campay")) == in_doubt
-        await self._check_payments({row["external_reference"]: int(float(row["amount"])) for row in moved})
+        taken = sum(each.amount_xaf if each.collects else -each.amount_xaf for each in undone)
+        assert await house.balance(SUSPENSE_MISMATCH) == -taken
+        assert await house.balance(in_transit("pawapay")) == await house.balance(in_transit("campay")) == 0
+        await self._check_payments({each.our_id: each.amount_xaf for each in (*stands, *undone)})
         async with house.database.reading() as tx:
             journals = await tx.all(text("SELECT count(*) FROM journal WHERE key ~ '^attempt.*settled$'"))
-        assert journals[0][0] == len(moved)
+            assert len(await tx.all(select(reversal))) == len(undone)
+        assert journals[0][0] == len(stands) + len(undone)
 
     async def _check_payments(self, moved: dict[str, int]) -> None:
         """Each collection took the amount or nothing, refunds counted; no payout had its effect twice."""
@@ -190,12 +290,10 @@ class World:
             assert effect[row.id] - back == (row.amount_xaf if row.state == "PAID" else 0), row.kind
 
 
-def _effect(transaction: dict[str, Any]) -> int:
-    """What a successful transaction did to our float."""
-    amount_xaf = int(float(transaction["amount"]))
-    if transaction["endpoint"] == "collect":
-        return amount_xaf - basis_points_up(amount_xaf, 250)
-    return -amount_xaf - basis_points_up(amount_xaf, 100)
+@pytest.fixture
+def undone() -> set[str]:
+    """Our ids of what providers took back, in all examples."""
+    return set()
 
 
 # One database for all examples, so a failure cannot be shrunk; what is checked holds over all of them together.
@@ -207,8 +305,10 @@ def _effect(transaction: dict[str, Any]) -> int:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(events=st.lists(event, min_size=10, max_size=50))
-async def test_every_franc_ends_in_its_place(house: House, settings: Settings, events: list[tuple[Any, ...]]) -> None:
-    world = World(house, settings.campay_webhook_key)
+async def test_every_franc_ends_in_its_place(
+    two_providers: House, pawapay: FakePawapay, settings: Settings, undone: set[str], events: list[tuple[Any, ...]]
+) -> None:
+    world = World(two_providers, pawapay, settings.campay_webhook_key, undone)
     for name, *arguments in events:
         await getattr(world, name)(*arguments)
     await world.settle_down()

@@ -149,3 +149,32 @@ async def test_an_unknown_reversal_is_not_found(house: House) -> None:
     with pytest.raises(NotFound):
         async with house.database.transaction() as tx:
             await reversals.close(tx, reversal_id=new_id(), absorb=True)
+
+
+async def test_a_second_success_goes_back_though_the_first_was_taken_back(house: House, campay: FakeCampay) -> None:
+    """Two prompts, both approved too late: what was sent back of the first is no refund of the second."""
+    owed = await house.collect()
+    for minutes in (0, *(1,) * 16):
+        await house.sweep(minutes=minutes)
+    first = campay.only()
+    await house.retry(owed.id)
+    await house.sweep()
+    second = list(campay.transactions.values())[-1]
+    async with house.database.transaction() as tx:
+        await service.cancel(tx, payment_id=owed.id)
+    first["status"] = "SUCCESSFUL"
+    await house.sweep(hours=1)
+    await house.sweep()
+    assert campay.count("/withdraw/") == 1
+
+    first["status"] = "FAILED"
+    house.clock.advance(hours=2)
+    fields = httpx.QueryParams(campay.callback(first, key=house.database.settings.campay_webhook_key))
+    async with house.database.transaction() as tx:
+        await doorbell.ring(tx, provider="campay", callback=Callback(query=str(fields)))
+    await house.sweep()
+    second["status"] = "SUCCESSFUL"
+    for _ in range(3):
+        await house.sweep(days=1.2)
+    assert campay.count("/withdraw/") == 2
+    assert await house.findings() == []
