@@ -47,7 +47,10 @@ class Family(Struct, frozen=True, dict=True):
 
     def account(self, *owners: object) -> Account:
         """The account of these owners, in the pattern's order."""
-        code = _OWNER.sub("{}", self.pattern).format(*owners)
+        return self.called(_OWNER.sub("{}", self.pattern).format(*owners))
+
+    def called(self, code: str) -> Account:
+        """The account of this code, which is one of the family's."""
         return Account(code, self.kind, self.currency, self.floor, self.ceiling)
 
     @property
@@ -108,7 +111,7 @@ def family(code: str) -> Family | None:
 def named(code: str) -> Account | None:
     """The account of this code, if there can be one."""
     found = family(code)
-    return found and Account(code, found.kind, found.currency, found.floor, found.ceiling)
+    return None if found is None else found.called(code)
 
 
 # ---- what we owe to people: never below zero -------------------------------------------------------------
