@@ -295,5 +295,5 @@ def _movement(case: Case, record: Record, provider: Provider) -> Movement | None
     carrier = record.carrier or case.attempt.carrier
     fee_xaf = provider.fee_xaf(case.spoken, carrier, amount_xaf)
     if case.payment.kind is Kind.COLLECT and record.net and record.net <= record.amount:
-        fee_xaf = ceil(record.amount - record.net)
+        fee_xaf = max(0, ceil(amount_xaf - record.net))  # a fraction of the amount is nobody's fee
     return Movement(amount_xaf=amount_xaf, fee_xaf=min(fee_xaf, amount_xaf), carrier=carrier)

@@ -12,7 +12,7 @@ from payments.providers.campay import Campay
 from payments.providers.wire import FreshToken
 from payments.states import Failure, PaymentState
 from payments.tables import attempt
-from tests.payments.house import MTN_FLOAT, PAYER, SAVER, House
+from tests.payments.house import FEES, MTN_FLOAT, PAYER, SAVER, House
 from tests.payments.network import FakeCampay, Spoiler, html, lost, refused_connection, says
 
 pytestmark = pytest.mark.anyio
@@ -415,6 +415,15 @@ async def test_what_does_not_fit_goes_to_suspense_and_to_a_person(
     assert await house.balance(SUSPENSE_MISMATCH) == received_xaf
     assert await house.balance(escrow(owed.reference)) == 0
     assert await house.findings() == []
+
+
+async def test_a_fraction_in_the_amount_is_no_fee(house: House, campay: FakeCampay) -> None:
+    """The float holds what the provider holds, to the franc: 3,000 less 75, not less 76."""
+    await house.collect()
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount="3000.0000000000000001", app_amount="2925.0")
+    await house.sweep(seconds=6)
+    assert (await house.balance(MTN_FLOAT), await house.balance(FEES)) == (2925, 75)
 
 
 @pytest.mark.parametrize("amount", ["None", "", None, "NaN", "-5"])
