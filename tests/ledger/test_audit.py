@@ -38,8 +38,8 @@ async def books(database: Database) -> Database:
     return database
 
 
-async def findings_after(books: Database, damage: str) -> list[str]:
-    async with books.transaction() as tx:
+async def findings_after(owner: Database, damage: str) -> list[str]:
+    async with owner.transaction() as tx:
         await (await tx.driver()).execute(f"SET LOCAL session_replication_role = replica; {damage}")
         return await audit(tx)
 
@@ -147,22 +147,22 @@ async def test_empty_books_have_no_findings(database: Database) -> None:
         ),
     ],
 )
-async def test_damage_is_named(books: Database, damage: str, finding: str) -> None:
-    assert finding in await findings_after(books, damage)
+async def test_damage_is_named(books: Database, owner: Database, damage: str, finding: str) -> None:
+    assert finding in await findings_after(owner, damage)
 
 
-async def test_one_broken_line_is_named_once_and_not_with_all_that_follow(books: Database) -> None:
-    findings = await findings_after(books, "UPDATE posting SET credit_balance = 101 WHERE journal_id = 1")
+async def test_one_broken_line_is_named_once_and_not_with_all_that_follow(books: Database, owner: Database) -> None:
+    findings = await findings_after(owner, "UPDATE posting SET credit_balance = 101 WHERE journal_id = 1")
     assert findings == [
         f"account {ANNA.code}: posting 1 leaves 101, should leave 100",
         f"account {ANNA.code}: posting 2 leaves 70, should leave 71",
     ]
 
 
-async def test_a_damaged_ledger_does_not_fill_the_screen(books: Database) -> None:
+async def test_a_damaged_ledger_does_not_fill_the_screen(books: Database, owner: Database) -> None:
     many = (
         "INSERT INTO posting (journal_id, leg, amount, debit_account, credit_account, effective_at, recorded_at, kind) "
         "SELECT 1000 + n, 1, 1, 1, 2, now(), now(), 'keyless' FROM generate_series(1, 500) AS n"
     )
-    findings = await findings_after(books, many)
+    findings = await findings_after(owner, many)
     assert sum(finding.startswith("journal 1") and "(keyless)" in finding for finding in findings) == 100
