@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.four_eyes import Approvals
+from ledger import manual, periods
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import approved
 from payments import decisions
@@ -17,5 +18,8 @@ def make_approvals(providers: Sequence[Provider]) -> Approvals:
             decisions.KIND: decisions.Decisions(OUTCOMES, providers).carry_out,
             resolving.KIND: resolving.carry_out,
             approved.KIND: approved.carry_out,
+            manual.POSTING: manual.carry_out,
+            manual.REVERSAL: manual.carry_out,
+            periods.REOPENING: periods.reopen,
         }
     )
