@@ -9,6 +9,7 @@ ended, and only then do the period's reports stand still. Taking a closing back 
 import asyncio
 import re
 import time
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -145,6 +146,29 @@ async def closed_until(tx: Tx) -> datetime | None:
 async def history(tx: Tx) -> list[Event]:
     """Every closing and reopening, the oldest first."""
     return [Event(**row._mapping) for row in await tx.all(_HISTORY)]
+
+
+def history_table(events: Sequence[Event], *, names: Mapping[str, str]) -> Table:
+    """The history for `rendering.render`. `names`: what actors are called."""
+    return Table(
+        name="periods",
+        facts={},
+        columns=(
+            Column("period"),
+            Column("happened", words=True),
+            Column("at"),
+            Column("by"),
+            Column("approved_by"),
+            Column("reason"),
+            Column("journal", number=True),
+        ),
+        rows=[_row(event, names) for event in events],
+    )
+
+
+def _row(x: Event, names: Mapping[str, str]) -> Row:
+    approved_by = x.approved_by and names.get(x.approved_by, x.approved_by)
+    return (x.period, x.event, x.at, names.get(x.actor, x.actor), approved_by, x.reason, x.journal_id)
 
 
 # ---- reopening takes two ---------------------------------------------------------------------------------

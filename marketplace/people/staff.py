@@ -56,6 +56,11 @@ async def staff_login(database: Database, *, username: str, password: str, totp:
         return await open_staff_session(tx, staff_id=user.id, role=user.role)
 
 
+async def usernames(tx: Tx) -> dict[UUID, str]:
+    """What every staff user is called, also those who have left."""
+    return {row.id: row.username for row in await tx.all(select(staff_user.c.id, staff_user.c.username))}
+
+
 def _totp_step(tx: Tx, user: Row[Any], code: str) -> int | None:
     """The time step that `code` belongs to; None if it is wrong or was used. A phone may be half a minute off."""
     if user.totp_secret is None:
