@@ -23,6 +23,7 @@ from core.errors import Conflict, InvalidInput, Unavailable
 from core.four_eyes import Proposal
 from ledger.errors import PeriodClosed
 from ledger.marks import all_ended, last_journal, newest
+from ledger.rendering import Column, Row, Table
 from ledger.service import call
 
 REOPENING = "period_reopening"  # of the proposals; their subject is the period
