@@ -14,30 +14,45 @@ from contextlib import suppress
 from typing import Any
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from core.database import Database
 from core.drivers import AWAY
+from core.effects import KeyReused
 from core.errors import GatewayError
 from core.logs import logger
 from ledger.errors import AccountMismatch, LedgerBusy, PostingUnknown
-from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places
+from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places, same_request
 
+_LOOK = "SELECT locked_accounts($1)"
 _POST = f"SELECT journal_ids, verdicts FROM post_journals({places(19)})"  # noqa: S608 - placeholders only
 # A second flush is put together and written while the first one commits. More only queue up behind each other.
 _LANES = 2
 _MOST = 500
 _REST_SECONDS = 0.2  # before a lost connection is made anew
 
+# A flush waits for nobody's lock longer than this; who needs an account that stays locked is set aside and looks again.
+_SESSION = {"synchronous_commit": "on", "lock_timeout": "100ms"}
+_LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_LOOK_AGAIN_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0  # as long as a transaction waits for a lock
+
 log = logger(__name__)
 
 
 class _Waiting(Struct, eq=False):
+    """A caller and what they want posted. Those who come later with the same key wait behind the first."""
+
     journal: Journal
     verdict: asyncio.Future[Posted]
+    writing: bool = False  # by a lane, just now
+    give_up_at: float | None = None  # on the loop's clock; set when an account was found locked
+    repeats: list["_Waiting"] = msgspec.field(default_factory=list)
 
-    def answer(self, outcome: Posted | Exception) -> None:
-        """Tell the caller, if they still wait; what they asked for is written all the same."""
+    def tell(self, outcome: Posted | Exception) -> None:
+        """The verdict, to a caller who still waits; what they asked for is written all the same."""
+        self.writing = False
         if self.verdict.done():
             return
         if isinstance(outcome, Posted):
@@ -52,26 +67,35 @@ class GroupedPosting:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue: deque[_Waiting] = deque()
+        self._under_way: dict[str, _Waiting] = {}  # by key, from the call to the verdict: queued, written or set aside
+        self._callers = 0
         self._arrived = asyncio.Event()
         self._busy = 0  # lanes that are writing
+        self._locked: frozenset[str] = frozenset()  # accounts that somebody else kept locked when we last looked
+        self._turn = asyncio.Lock()  # then one lane writes at a time, so that they do not take each other for strangers
         self._closing = False
         self._lanes: list[asyncio.Task[None]] = []
 
     async def post(self, journal: Journal) -> Posted:
         """Write one journal; see `ledger.service.post`. A caller that stops waiting takes nothing back.
 
-        Raises LedgerBusy when too many wait already or an account stays locked (nothing was written), PostingUnknown
-        when the database was lost while it answered, and otherwise as `ledger.service.post` does.
+        Journals under one key are judged in the order of their calls. Raises LedgerBusy when too many wait already, an
+        account stays locked or the database is not there (nothing was written), PostingUnknown when it was lost while
+        it answered, and otherwise as `ledger.service.post` does.
         """
         settings = self._database.settings
         check(journal, now=self._database.clock.now(), future_days=settings.ledger_future_days)
-        if self._closing or len(self._queue) >= settings.ledger_queue:
+        if self._closing or self._callers >= settings.ledger_queue:
             raise LedgerBusy()
         if not self._lanes:
             self._lanes = [asyncio.create_task(self._work()) for _ in range(_LANES)]
         waiting = _Waiting(journal, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._arrived.set()
+        self._callers += 1
+        first = self._under_way.setdefault(journal.key, waiting)
+        if first is waiting:
+            self._wait_in_line([waiting])
+        else:
+            first.repeats.append(waiting)
         return await waiting.verdict
 
     async def close(self) -> None:
@@ -80,21 +104,54 @@ class GroupedPosting:
         self._arrived.set()
         await asyncio.gather(*self._lanes)
 
+    # -- verdicts
+
+    def _answer(self, waiting: _Waiting, outcome: Posted | Exception) -> None:
+        """Tell the caller, and those who came with the same key; after a refusal the next of them has a try."""
+        self._callers -= 1
+        waiting.tell(outcome)
+        del self._under_way[waiting.journal.key]
+        if isinstance(outcome, Posted):
+            self._callers -= len(waiting.repeats)
+            for repeat in waiting.repeats:
+                same = same_request(waiting.journal, repeat.journal)
+                repeat.tell(Posted(outcome.journal_id, replayed=True) if same else KeyReused())
+        elif waiting.repeats:
+            following, *waiting.repeats = waiting.repeats
+            following.repeats = waiting.repeats
+            self._under_way[following.journal.key] = following
+            self._wait_in_line([following])
+        if self._closing and not self._under_way:
+            self._arrived.set()
+
+    def _answer_all(self, batch: Sequence[_Waiting], outcome: type[GatewayError] | Exception) -> None:
+        """Those who have no verdict yet and were not set aside."""
+        for waiting in batch:
+            if waiting.writing:
+                self._answer(waiting, outcome() if isinstance(outcome, type) else outcome)
+
     # -- the lanes
 
     async def _work(self) -> None:
         connection: Any = None
-        while await self._something_waits():
-            batch = self._take()
+        while batch := await self._next():
             self._busy += 1
+            lost: type[GatewayError] = LedgerBusy  # as long as nothing was sent
             try:
-                if connection is None or connection.is_closed():
-                    connection = await self._database.drivers.connect(synchronous_commit="on")
+                if connection is None:
+                    connection = await self._database.drivers.connect(**_SESSION)
+                lost = PostingUnknown
                 await self._flush(connection, batch)
             except (*AWAY, OSError, TimeoutError):
                 log.warning("ledger.lost_connection", journals=len(batch))
-                self._answer_all(batch, PostingUnknown())
+                if connection is not None:
+                    connection.terminate()
+                    connection = None
+                self._answer_all(batch, lost)
                 await asyncio.sleep(_REST_SECONDS)
+            except asyncio.CancelledError:
+                self._answer_all(batch, lost)
+                raise
             except Exception as problem:
                 log.exception("ledger.flush", journals=len(batch))
                 self._answer_all(batch, problem)
@@ -104,71 +161,102 @@ class GroupedPosting:
             with suppress(*AWAY, OSError):
                 await connection.close()
 
-    async def _something_waits(self) -> bool:
-        """True when there is a batch to take; False when there will never be one again."""
+    async def _next(self) -> list[_Waiting]:
+        """The next batch: half of what waits when another lane is free for the rest. Empty when all is over."""
         while not self._queue:
-            if self._closing:
-                return False
+            if self._closing and not self._under_way:
+                return []
             self._arrived.clear()
             await self._arrived.wait()
-        return True
+        wanted = min(_MOST, -(-len(self._queue) // (_LANES - self._busy)))
+        batch = [self._queue.popleft() for _ in range(wanted)]
+        for waiting in batch:
+            waiting.writing = True
+        return batch
 
-    def _take(self) -> list[_Waiting]:
-        """The next batch: half of what waits when another lane is free for the rest. One journal per key."""
-        free = _LANES - self._busy
-        wanted = min(_MOST, -(-len(self._queue) // free))
-        batch: dict[str, _Waiting] = {}
-        repeats: list[_Waiting] = []
-        while self._queue and len(batch) < wanted:
-            waiting = self._queue.popleft()
-            if batch.setdefault(waiting.journal.key, waiting) is not waiting:
-                repeats.append(waiting)
-        self._queue.extendleft(reversed(repeats))
-        return list(batch.values())
+    def _wait_in_line(self, several: Sequence[_Waiting]) -> None:
+        self._queue.extend(several)
+        self._arrived.set()
 
-    async def _flush(self, connection: Any, batch: Sequence[_Waiting]) -> None:
-        """Write the batch as if all were well; when it is not, have each journal judged."""
+    async def _flush(self, connection: Any, batch: list[_Waiting]) -> None:
+        """Give every journal of the batch its verdict, or set it aside."""
+        if not self._locked:
+            with suppress(*_LOCKED):
+                return await self._write_all(connection, batch)
+        async with self._turn:
+            free = await self._set_aside_locked(connection, batch)
+            try:
+                await self._write_all(connection, free)
+            except _LOCKED:
+                await self._each(connection, free)
+
+    async def _set_aside_locked(self, connection: Any, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """An account that somebody keeps locked holds up only those who need it: they look again later; the others."""
+        needed = {waiting: _limited(waiting.journal) for waiting in batch}
+        asked = sorted(self._locked.union(*needed.values()))
+        self._locked = frozenset(await connection.fetchval(_LOOK, asked))
+        free = [waiting for waiting in batch if needed[waiting].isdisjoint(self._locked)]
+        loop = asyncio.get_running_loop()
+        patient = []
+        for waiting in batch:
+            if needed[waiting].isdisjoint(self._locked):
+                continue
+            waiting.give_up_at = waiting.give_up_at or loop.time() + _PATIENCE_SECONDS
+            if waiting.give_up_at > loop.time():
+                waiting.writing = False
+                patient.append(waiting)
+            else:
+                self._answer(waiting, LedgerBusy())
+        loop.call_later(_LOOK_AGAIN_SECONDS, self._wait_in_line, patient)
+        return free
+
+    async def _write_all(self, connection: Any, batch: Sequence[_Waiting]) -> None:
+        """Write as if all were well; when it is not, have each journal judged. Raises what says that a lock lasts."""
+        if not batch:
+            return
         try:
             await self._write(connection, batch, judging=False)
+        except (*AWAY, *_LOCKED):
+            raise
         except (asyncpg.PostgresError, AccountMismatch) as problem:
-            if isinstance(problem, AWAY):
-                raise
             if len(batch) == 1:
                 self._answer_all(batch, _reason(problem))
-            elif fact(problem) is None if isinstance(problem, asyncpg.PostgresError) else True:
-                await self._each(connection, batch)
-            else:
+            elif isinstance(problem, asyncpg.PostgresError) and fact(problem) is not None:
                 await self._judge(connection, batch)
+            else:
+                await self._each(connection, batch)
 
     async def _judge(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         """Write those that can be posted, in their order; one caller's refusal never fails another's journal."""
         try:
             await self._write(connection, batch, judging=True)
-        except asyncpg.PostgresError as problem:
-            if isinstance(problem, AWAY):
-                raise
+        except (*AWAY, *_LOCKED):
+            raise
+        except asyncpg.PostgresError:
             await self._each(connection, batch)
 
     async def _each(self, connection: Any, batch: Sequence[_Waiting]) -> None:
-        """One after the other: an account that somebody keeps locked holds up only those who need it."""
+        """One after the other: what is wrong with one is nobody else's business."""
         for waiting in batch:
             try:
                 await self._write(connection, [waiting], judging=False)
-            except asyncpg.PostgresError as problem:
-                if isinstance(problem, AWAY):
-                    raise
-                waiting.answer(_reason(problem))
+            except AWAY:
+                raise
+            except (asyncpg.PostgresError, AccountMismatch) as problem:
+                self._answer(waiting, _reason(problem))
 
     async def _write(self, connection: Any, batch: Sequence[_Waiting], *, judging: bool) -> None:
         now = self._database.clock.now()
         row = await connection.fetchrow(_POST, judging, *many([waiting.journal for waiting in batch], now=now))
         for waiting, id, verdict in zip(batch, row[0], row[1], strict=True):
             refusal = VERDICTS.get(verdict)
-            waiting.answer(refusal() if refusal else Posted(id, verdict == 1))
+            self._answer(waiting, refusal() if refusal else Posted(id, verdict == 1))
 
-    def _answer_all(self, batch: Sequence[_Waiting], outcome: Exception) -> None:
-        for waiting in batch:
-            waiting.answer(outcome)
+
+def _limited(journal: Journal) -> frozenset[str]:
+    """The accounts whose rows it locks."""
+    sides = (account for leg in journal.legs for account in (leg.debit, leg.credit))
+    return frozenset(account.code for account in sides if not account.hot)
 
 
 def _reason(problem: asyncpg.PostgresError | GatewayError) -> Exception:

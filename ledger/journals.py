@@ -214,6 +214,11 @@ def _fingerprint(journal: Journal, details: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode(content)).digest()
 
 
+def same_request(first: Journal, second: Journal) -> bool:
+    """Whether two journals of one key ask for the same."""
+    return _fingerprint(first, _details(first)) == _fingerprint(second, _details(second))
+
+
 def fact(problem: asyncpg.PostgresError) -> GatewayError | None:
     """The business fact behind a database error, or None when it is a fault."""
     error = _ERRORS.get(problem.sqlstate) or _CONSTRAINTS.get(getattr(problem, "constraint_name", None))

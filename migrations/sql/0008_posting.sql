@@ -368,4 +368,13 @@ BEGIN
     RETURN verdicts;
 END
 $$;
-REVOKE ALL ON FUNCTION post_journal, post_journals, judge_journals FROM PUBLIC;
+
+-- Which of these accounts somebody else keeps locked just now, of those that a posting would have to lock.
+CREATE FUNCTION locked_accounts(codes text[]) RETURNS text[]
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
+AS $$
+WITH free AS MATERIALIZED (SELECT id FROM account WHERE code = ANY (codes) AND NOT hot FOR NO KEY UPDATE SKIP LOCKED)
+SELECT coalesce(array_agg(code), '{}') FROM account
+WHERE code = ANY (codes) AND NOT hot AND id NOT IN (SELECT id FROM free)
+$$;
+REVOKE ALL ON FUNCTION post_journal, post_journals, judge_journals, locked_accounts FROM PUBLIC;

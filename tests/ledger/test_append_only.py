@@ -147,6 +147,7 @@ async def test_a_stranger_may_not_post(database: Database) -> None:
         "post_journal",
         "post_journals",
         "judge_journals",
+        "locked_accounts",
         "open_hold",
         "end_hold",
         "capture_hold",
