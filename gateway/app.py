@@ -48,7 +48,10 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         routes(parts.settings),
         state=State(shared),
-        dependencies={name: _handed(part) for name, part in shared.items()},
+        dependencies={
+            **{name: _handed(part) for name, part in shared.items()},
+            "approvals": Provide(lambda: parts.approvals, sync_to_thread=False),  # made when it is first needed
+        },
         exception_handlers={Exception: answer_problem},
         after_exception=[learn_language],
         request_max_body_size=parts.settings.api_body_bytes,

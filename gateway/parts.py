@@ -1,5 +1,6 @@
 """What a process is made of, put together in one place from its settings."""
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
@@ -8,10 +9,14 @@ from functools import cached_property
 from core.clock import Clock, clock_at
 from core.crypto import Keyring
 from core.database import Database
+from core.four_eyes import Approvals
 from core.limits import Limits, limits_of
 from core.settings import Settings
+from gateway.approvals import make_approvals
 from menus_ussd.assembly import build_ussd
 from menus_ussd.engine import Engine
+from payments.providers import registry
+from payments.providers.protocol import Provider
 
 
 @dataclass
@@ -27,10 +32,22 @@ class Parts:
         """The conversation engine."""
         return build_ussd(self.database)
 
+    @cached_property
+    def providers(self) -> tuple[Provider, ...]:
+        """The adapters of the providers in use."""
+        return registry.build(self.settings)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """What two finance users together may have done."""
+        return make_approvals(self.providers)
+
     async def close(self) -> None:
         """Let go of every connection."""
         if "ussd" in vars(self):
             await self.ussd.store.close()
+        if "providers" in vars(self):
+            await asyncio.gather(*(provider.close() for provider in self.providers))
         await self.database.close()
 
 

@@ -23,10 +23,12 @@ from marketplace.notifications.carrier import Carrier
 from marketplace.notifications.service import SEND_JOB, Outbox
 from marketplace.ordering import deadlines
 from marketplace.ordering.outcomes import OUTCOMES
+from marketplace.payouts import service as payouts
 from payments import attempts
 from payments.engine import Engine
 from payments.providers.protocol import Provider
 from payments.providers.registry import build
+from payments.reconciliation import service as reconcile
 
 _SCHEMA_SECONDS = 0.5
 
@@ -82,5 +84,7 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
             Sweep("sms", 1.0, outbox.sweep),
             Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
             Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
+            Sweep("payouts", 5.0, partial(payouts.sweep, database)),
+            Sweep("reconciliation", 600.0, partial(reconcile.sweep, database, providers)),
         ),
     )

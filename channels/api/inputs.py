@@ -6,11 +6,13 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from core.database import Database
+from core.four_eyes import Approvals
 from core.limits import Limits
 from marketplace.people.login import Identity
 
 TheDatabase = NamedDependency[Database]
 TheLimits = NamedDependency[Limits]
+TheApprovals = NamedDependency[Approvals]
 TheCaller = NamedDependency[Identity]  # only behind `access.allow`
 
 PAGE_SIZE = 20  # A1.17

@@ -1,7 +1,7 @@
 """What finance reads from the books."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar import get
 from litestar.params import FromQuery, PathParameter, QueryParameter
@@ -19,7 +19,7 @@ Instant = FromQuery[datetime | None]
 async def trial_balance(database: TheDatabase, as_of: Instant = None) -> TrialBalance:
     """Every family of accounts with its net balance, now or as of an instant; the columns are equal."""
     async with database.reading() as tx:
-        return await reports.trial_balance(tx, as_of=_exact("as_of", as_of))
+        return await reports.trial_balance(tx, as_of=exact("as_of", as_of))
 
 
 @get("/reports/accounts/{code:str}/statement", responses=problems(401, 403, 404))
@@ -32,12 +32,15 @@ async def account_statement(
     limit: PageSize = PAGE_SIZE,
 ) -> Statement:
     """An account's postings in the order of recording, from `since` to before `until`, a page after `after`."""
-    period = {"since": _exact("since", since), "until": _exact("until", until)}
+    period = {"since": exact("since", since), "until": exact("until", until)}
     async with database.reading() as tx:
         return await reports.account_statement(tx, code=code, **period, limit=limit, after=after)
 
 
-def _exact(field: str, instant: datetime | None) -> datetime | None:
+Maybe = TypeVar("Maybe", datetime, datetime | None)
+
+
+def exact(field: str, instant: Maybe) -> Maybe:
     """Raises InvalidInput for an instant without its offset: Douala's and London's noon are an hour apart."""
     if instant is not None and instant.tzinfo is None:
         raise InvalidInput(field=field)

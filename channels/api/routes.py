@@ -7,7 +7,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
-from channels.api import catalogue, login, orders, reports, wallet
+from channels.api import catalogue, finance, login, orders, reports, wallet
 from channels.api.access import allow, caller, no_flood
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
@@ -61,7 +61,21 @@ def _customers() -> Router:
 def _finance() -> Router:
     return Router(
         "/",
-        route_handlers=[reports.trial_balance, reports.account_statement],
+        route_handlers=[
+            reports.trial_balance,
+            reports.account_statement,
+            finance.list_proposals,
+            finance.approve,
+            finance.reject,
+            finance.list_attempts,
+            finance.rule,
+            finance.read_payment,
+            finance.list_differences,
+            finance.resolve,
+            finance.propose_payout,
+            finance.list_payouts,
+        ],
         guards=[allow("finance", "admin")],
+        dependencies={"caller": Provide(caller, sync_to_thread=False)},
         security=_BEARER,
     )

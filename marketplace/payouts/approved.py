@@ -14,9 +14,11 @@ KIND = "payout"  # of the proposals
 
 
 async def propose(
-    tx: Tx, *, owner: Owner, owner_id: UUID, phone: str, amount_xaf: int, reason: str, by: UUID
+    tx: Tx, *, owner: Owner, owner_id: UUID, phone: str, amount_xaf: int, reason: str, by: UUID, key: str | None = None
 ) -> Proposal:
     """Put a payout of any size before another finance user. Nothing is set aside meanwhile.
+
+    With `key` it is the payout of that key, however often it is proposed.
 
     Raises InsufficientFunds when that much is not there now, AlreadyProposed, InvalidInput.
     """
@@ -24,6 +26,7 @@ async def propose(
     if amount_xaf > await service.free(tx, owner, owner_id):
         raise InsufficientFunds()
     details = {"owner": owner, "owner_id": str(owner_id), "payee_id": str(payee.id), "amount_xaf": amount_xaf}
+    details |= {"key": key} if key else {}
     return await four_eyes.propose(tx, kind=KIND, subject=f"{owner}:{owner_id}", details=details, reason=reason, by=by)
 
 
@@ -34,5 +37,5 @@ async def carry_out(tx: Tx, approved: Proposal) -> Payout:
     await service.queue_up(tx, owner_id, payee_id)
     if amount_xaf > await service.free(tx, owner, owner_id):
         raise InsufficientFunds()
-    key = f"proposal:{approved.id}"
+    key = approved.details.get("key", f"proposal:{approved.id}")
     return await service.start(tx, Wanted(owner, owner_id, payee_id, amount_xaf, "approved", key, approved.reason))
