@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.errors import CannotRun
+from gateway.finance_verbs import add_verbs
 
 if TYPE_CHECKING:
     from core.database import Database
@@ -192,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--kill-every", type=float, default=0, metavar="SECONDS", help="SIGKILL for a worker")
     simulate.add_argument("--workers", type=int, default=2)
     _add_report_arguments(verb("report", _report))
+    add_verbs(verbs, _with_database)
     return parser
 
 
