@@ -19,6 +19,7 @@ from core.logs import logger
 from ledger.chart import provider_float
 from ledger.service import balance
 from payments.attempts import spoken
+from payments.pace import Pace
 from payments.providers.protocol import HistoryLine, Provider, Record
 from payments.reconciliation import items
 from payments.reconciliation.comparing import Compared, Found, Ours, compare, compare_floats
@@ -61,7 +62,10 @@ async def _run_one(database: Database, provider: Provider, day: date) -> Compare
         return None
     floats = await provider.floats() if provider.capabilities.tells_whole_float else None
     async with database.reading() as tx:
-        compared = compare(day, lines, await _ours(tx, name, day, lines))
+        ours = await _ours(tx, name, day, lines)
+        if not provider.capabilities.history:  # what people decided without a reference, nobody can ask about
+            ours = [one for one in ours if one.provider_ref]
+        compared = compare(day, lines, ours)
         if floats is not None:
             differing = await _compare_floats(tx, provider, day, floats)
             compared = msgspec.structs.replace(compared, found=[*compared.found, *differing])
@@ -84,8 +88,9 @@ async def _lines(database: Database, provider: Provider, day: date) -> list[Hist
     async with database.reading() as tx:
         of_day = attempt.c.provider == name, attempt.c.provider_ref.is_not(None), or_(*_within(day))
         rows = await tx.all(select(attempt).where(*of_day))
-    lines = []
+    lines, pace = [], Pace(provider.capabilities.reads_per_second)
     for row in rows:
+        await pace.turn()
         record = await provider.read(row.provider_ref, spoken(Kind(row.kind), row.returns))
         if record is None:
             return None

@@ -19,6 +19,7 @@ from ledger.chart import (
 )
 from ledger.service import Leg, post
 from payments import reconciliation
+from payments.pace import Pace
 from payments.providers.campay import Campay
 from payments.providers.protocol import Capabilities, HistoryLine, Word
 from payments.reconciliation import items, resolving, service
@@ -322,10 +323,37 @@ async def test_without_a_list_each_attempt_is_read(house: House, campay: FakeCam
     assert await reconciliation.run(house.database, [unlisted], TODAY) == {}
 
 
-class Unlisted(Listing):
-    """A provider that keeps no list of what moved."""
+async def test_without_a_list_what_people_decided_is_not_missed(
+    house: House, campay: FakeCampay, listing: Listing
+) -> None:
+    """They had no reference to give, and without one nobody can ask that provider."""
+    unlisted = Unlisted(house.database.settings, http_client=campay.client())
+    await collected(house, campay)
+    async with house.database.transaction() as tx:
+        await tx.run(update(attempt).values(provider_ref=None, evidence="DECIDED PAID"))
+    assert await compare(house, unlisted) == Compared(lines=0, matched=0, found=[])
 
-    capabilities = Capabilities(name="campay", carriers=frozenset({"mtn"}))
+
+async def test_attempts_are_read_no_faster_than_the_provider_allows(
+    house: House, campay: FakeCampay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlisted = Unlisted(house.database.settings, http_client=campay.client())
+    await collected(house, campay)
+    turns: list[Pace] = []
+
+    async def turn(pace: Pace) -> None:
+        turns.append(pace)
+
+    monkeypatch.setattr(Pace, "turn", turn)
+    await compare(house, unlisted)
+    assert len(turns) == 1
+    assert turns[0].room(1.0) == 10
+
+
+class Unlisted(Listing):
+    """A provider that keeps no list of what moved, and is not to be hurried."""
+
+    capabilities = Capabilities(name="campay", carriers=frozenset({"mtn"}), reads_per_second=10.0)
 
 
 async def test_what_is_resolved_is_not_resolved_twice(house: House, listing: Listing) -> None:
