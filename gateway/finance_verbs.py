@@ -27,7 +27,7 @@ def add_verbs(verbs: Subparsers, with_database: Runner) -> None:
     def verb(within: Subparsers, name: str, does: str, told: str) -> argparse.ArgumentParser:
         made = within.add_parser(name, help=told, description=told)
         made.add_argument("--language", choices=("fr", "en"), default="fr")
-        made.set_defaults(run=lambda arguments: _run(with_database, does, arguments))
+        made.set_defaults(run=lambda arguments: _run(with_database, arguments), does=does)
         return made
 
     verb(verbs, "waiting", "waiting", "List what only people can end: proposals, attempts, differences, suspense.")
@@ -121,13 +121,13 @@ def _file(name: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(problem)) from None
 
 
-def _run(with_database: Runner, does: str, arguments: argparse.Namespace) -> None:
+def _run(with_database: Runner, arguments: argparse.Namespace) -> None:
     from core.errors import GatewayError
     from core.texts import say
     from gateway import finance
 
     try:
-        shown = with_database(lambda database: getattr(finance, does)(database, arguments))
+        shown = with_database(lambda database: getattr(finance, arguments.does)(database, arguments))
     except GatewayError as refusal:
         raise CannotRun(say(arguments.language, refusal.text_key, **refusal.params)) from None
     sys.stdout.write(f"{shown}\n")
