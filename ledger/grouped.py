@@ -184,22 +184,23 @@ class GroupedPosting:
             with suppress(*_LOCKED):
                 return await self._write_all(connection, batch)
         async with self._turn:
-            free = await self._set_aside_locked(connection, batch)
+            await self._set_aside_locked(connection, batch)
             try:
-                await self._write_all(connection, free)
+                await self._write_all(connection, batch)
             except _LOCKED:
-                await self._each(connection, free)
+                await self._each(connection, batch)
 
-    async def _set_aside_locked(self, connection: Any, batch: Sequence[_Waiting]) -> list[_Waiting]:
-        """An account that somebody keeps locked holds up only those who need it: they look again later; the others."""
+    async def _set_aside_locked(self, connection: Any, batch: list[_Waiting]) -> None:
+        """An account that somebody keeps locked holds up only those who need it: they leave the batch and come again."""
         needed = {waiting: _limited(waiting.journal) for waiting in batch}
         asked = sorted(self._locked.union(*needed.values()))
         self._locked = frozenset(await connection.fetchval(_LOOK, asked))
-        free = [waiting for waiting in batch if needed[waiting].isdisjoint(self._locked)]
-        loop = asyncio.get_running_loop()
+        batch.clear()
         patient = []
-        for waiting in batch:
-            if needed[waiting].isdisjoint(self._locked):
+        loop = asyncio.get_running_loop()
+        for waiting, accounts in needed.items():
+            if accounts.isdisjoint(self._locked):
+                batch.append(waiting)
                 continue
             waiting.give_up_at = waiting.give_up_at or loop.time() + _PATIENCE_SECONDS
             if waiting.give_up_at > loop.time():
@@ -208,7 +209,6 @@ class GroupedPosting:
             else:
                 self._answer(waiting, LedgerBusy())
         loop.call_later(_LOOK_AGAIN_SECONDS, self._wait_in_line, patient)
-        return free
 
     async def _write_all(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         """Write as if all were well; when it is not, have each journal judged. Raises what says that a lock lasts."""
