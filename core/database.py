@@ -155,17 +155,20 @@ class Database:
         self.keys = keys
         self.clock: Clock = clock or SystemClock()
         self.url = url
+        # As whom we act: without the right to write into the ledger (docs/decisions/0011).
+        self.identity = {"role": settings.database_role} if settings.database_role else {}
+        session = {**_SESSION, **self.identity}
         self.engine = create_async_engine(
             driver_url(url),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args={"server_settings": _SESSION},
+            connect_args={"server_settings": session},
             hide_parameters=True,  # an error's text is logged, and parameters hold what people typed
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )
         self.lines = Lines(self.engine, most=connections)
-        self.drivers = Drivers(url, most=connections, session=_SESSION)
+        self.drivers = Drivers(url, most=connections, session=session)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

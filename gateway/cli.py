@@ -55,10 +55,10 @@ def _migrate(_: argparse.Namespace) -> None:
     """Bring the database to the newest schema."""
     from core.settings import load_settings
     from gateway.configuration import with_database
-    from gateway.schema import migrate, newest
+    from gateway.schema import migrate_for, newest
 
     with with_database(load_settings()) as settings:
-        asyncio.run(migrate(settings.database_owner_url or settings.database_url))
+        asyncio.run(migrate_for(settings))
     _print(f"The schema is at {newest()}.")
 
 

@@ -79,7 +79,7 @@ class Worker:
         """Run jobs, over a new connection whenever the old one breaks."""
         while not self._stopping.is_set():
             try:
-                connection = await asyncpg.connect(self._database.url)
+                connection = await asyncpg.connect(self._database.url, server_settings=self._database.identity)
             except (OSError, asyncpg.PostgresError):
                 log.warning("queue_unreachable")
             else:

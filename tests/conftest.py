@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from core.clock import ManualClock
@@ -125,7 +126,17 @@ def keys() -> Keyring:
 
 
 @pytest.fixture
+async def owner(database_url: str, settings: Settings, keys: Keyring, clock: ManualClock) -> AsyncIterator[Database]:
+    """The test's database as a superuser has it, whom no right holds back."""
+    unbound = msgspec.structs.replace(settings, database_role="")
+    made = Database(database_url, settings=unbound, keys=keys, clock=clock)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
 async def database(database_url: str, settings: Settings, keys: Keyring, clock: ManualClock) -> AsyncIterator[Database]:
+    """The test's database as the service has it, with the rights of its role."""
     made = Database(database_url, settings=settings, keys=keys, clock=clock, connections=20)
     yield made
     await made.close()

@@ -49,6 +49,7 @@ async def test_a_cancelled_statement_ends_and_leaves_its_connection_usable(narro
 async def test_a_connection_that_the_server_closed_is_replaced(narrow: Database) -> None:
     before = await _ask(narrow)
     async with narrow.transaction() as tx:
+        await (await tx.driver()).execute("SET LOCAL ROLE NONE")
         await (await tx.driver()).fetchval("SELECT pg_terminate_backend($1, 5000)", before)
     assert await _ask(narrow) != before
     await narrow.close()

@@ -122,14 +122,14 @@ async def test_stopping_finishes_what_was_taken_and_takes_no_more(database: Data
     assert late not in calls.seen
 
 
-async def test_it_goes_on_after_postgresql_dropped_every_connection(database: Database) -> None:
+async def test_it_goes_on_after_postgresql_dropped_every_connection(database: Database, owner: Database) -> None:
     calls = Calls()
     drop = text("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()""")
     async with at_work(database, calls):
         await ask(database, uuid4())
         await calls.reach(1)
-        async with database.reading() as tx:
+        async with owner.reading() as tx:
             await tx.all(drop)
 
         async def asked() -> bool:

@@ -61,7 +61,7 @@ async def test_accounts_opened_by_many_at_once_are_opened_once(database: Databas
     assert (await count(database, "account"), await held(database, FLOAT)) == (5, 160)
 
 
-async def test_two_that_open_the_same_accounts_crosswise_never_deadlock(database: Database) -> None:
+async def test_two_that_open_the_same_accounts_crosswise_never_deadlock(database: Database, owner: Database) -> None:
     first, left, right = (chart.Account(f"suspense:{name}", "liability", floor=None) for name in "abc")
     async with database.transaction() as tx:
         await post(tx, key="opens", kind="test", legs=[Leg(FLOAT, first, 1)])  # and has not committed
@@ -69,7 +69,7 @@ async def test_two_that_open_the_same_accounts_crosswise_never_deadlock(database
             verdicts(pay(database, "there", Leg(left, first, 1), Leg(first, right, 1))),
             verdicts(pay(database, "back", Leg(right, first, 1), Leg(first, left, 1))),
         )
-        while await waiting(database) < 2:
+        while await waiting(owner) < 2:
             await asyncio.sleep(0)
     assert [type(result) for (result,) in await crossing] == [Posted, Posted]
 

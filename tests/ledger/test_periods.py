@@ -201,7 +201,7 @@ async def test_a_closing_waits_for_a_posting_that_is_under_way(database: Databas
 
 @pytest.mark.parametrize("door", ["joined", "grouped"])
 async def test_a_posting_that_has_looked_but_not_written_is_waited_for(
-    database: Database, database_url: str, door: str
+    database: Database, owner: Database, database_url: str, door: str
 ) -> None:
     """It stands between its look at the books and its number, so that no number shows that it exists."""
     await give(database, ANNA, 100)
@@ -213,7 +213,7 @@ async def test_a_posting_that_has_looked_but_not_written_is_waited_for(
         poster = asyncio.create_task(dated(database, "slow", NOON, *legs))
     else:
         poster = asyncio.create_task(_judged(database, Journal(key="slow", kind="late", legs=legs, effective_at=NOON)))
-    await _stands_still(database)
+    await _stands_still(owner)
     with pytest.raises(PostingsUnderWay):
         await close(database, patience=0.2)
     await blocker.close()

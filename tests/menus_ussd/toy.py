@@ -10,6 +10,7 @@ from core.database import Database, Tx
 from core.errors import GatewayError
 from core.money import parse_xaf
 from core.sealed import seal
+from gateway.schema import ROLE
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.engine import Caller, Conversation, Engine
 from menus_ussd.questions import Name, Option
@@ -128,7 +129,8 @@ async def open_shop(database: Database, store: SessionStore) -> tuple[ToyShop, E
         return {"home": "buy", "order.restaurant": int(parts[0])} if parts[0] in ("11", "12") else None
 
     async with database.transaction() as tx:
-        await tx.run(text("CREATE TABLE sale (toy int)"))
+        driver = await tx.driver()
+        await driver.execute(f"SET LOCAL ROLE NONE; CREATE TABLE sale (toy int); GRANT ALL ON sale TO {ROLE}")
     return shop, Engine(database, store, Conversation(shop.journey, "home", recognise, dial))
 
 
