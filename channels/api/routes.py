@@ -7,7 +7,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
-from channels.api import catalogue, finance, login, orders, reports, wallet
+from channels.api import catalogue, finance, login, orders, reports, wallet, withdrawals
 from channels.api.access import allow, caller, no_flood
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
@@ -51,6 +51,8 @@ def _customers() -> Router:
             orders.cancel_order,
             wallet.read_wallet,
             wallet.top_up,
+            withdrawals.read_withdrawable,
+            withdrawals.withdraw,
         ],
         guards=[allow("customer")],
         dependencies={"caller": Provide(caller, sync_to_thread=False)},
@@ -62,7 +64,8 @@ def _finance() -> Router:
     return Router(
         "/",
         route_handlers=[
-            reports.trial_balance,
+            reports.list_reports,
+            reports.make_report,
             reports.account_statement,
             finance.list_proposals,
             finance.approve,

@@ -43,7 +43,12 @@ async def withdraw(tx: Tx, *, person_id: UUID, amount_xaf: int, key: str) -> Pay
 
 
 async def withdrawable(tx: Tx, *, person_id: UUID) -> int:
-    """What may still go back to this number: what came from it, less what went there, as far as it is unspent."""
+    """What may still go back to this number: what came from it, less what went there, as far as it is unspent.
+
+    0 where withdrawals are not offered.
+    """
+    if not tx.settings.wallet_withdrawals:
+        return 0
     own = top_up.c.person_id == person_id, top_up.c.payer_id == person_id, top_up.c.state == "PAID"
     topped_up = await tx.value(select(func.sum(top_up.c.amount_xaf)).where(*own)) or 0
     returned = await tx.value(_RETURNED, {"wallet": chart.wallet(person_id).code})

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+import msgspec
 import pyotp
 import pytest
 from litestar import Litestar
@@ -129,3 +130,19 @@ async def test_the_report_of_payouts_wants_exact_instants(desks: dict[str, Clien
 @pytest.mark.parametrize("path", ["proposals", "attempts", "differences"])
 async def test_customers_see_nothing_of_it(customer: Client, path: str) -> None:
     assert (await customer.get(f"/api/v1/finance/{path}")).status_code == 403
+
+
+async def test_a_withdrawal_is_answered_once_per_key(customer: Client, database: Database) -> None:
+    path, headers = "/api/v1/wallet/withdrawals", {"Idempotency-Key": "mine"}
+    refused = await customer.post(path, json={"amount_xaf": 1000}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (403, "withdrawals_closed")
+    assert (await customer.get(path)).json() == {"withdrawable_xaf": 0}
+
+    database.settings = msgspec.structs.replace(database.settings, wallet_withdrawals=True)
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone=CUSTOMER)
+        await post(tx, key="surplus", kind="t", legs=[Leg(chart.SUSPENSE_SURPLUS, chart.wallet(person.id), 3000)])
+    assert (await customer.get(path)).json() == {"withdrawable_xaf": 3000}
+    first, again = [await customer.post(path, json={"amount_xaf": 1000}, headers=headers) for _ in range(2)]
+    assert (first.status_code, first.json()["state"], first.content) == (201, "PENDING", again.content)
+    assert await held(database, chart.wallet(person.id)) == 2000
