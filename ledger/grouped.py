@@ -191,7 +191,7 @@ class GroupedPosting:
                 await self._each(connection, batch)
 
     async def _set_aside_locked(self, connection: Any, batch: list[_Waiting]) -> None:
-        """An account that somebody keeps locked holds up only those who need it: they leave the batch and come again."""
+        """An account that somebody keeps locked holds up only those who need it: they leave the batch and wait."""
         needed = {waiting: _limited(waiting.journal) for waiting in batch}
         asked = sorted(self._locked.union(*needed.values()))
         self._locked = frozenset(await connection.fetchval(_LOOK, asked))

@@ -1,5 +1,5 @@
 -- A hold keeps part of an account's balance for one purpose. It ends once: captured (posted, all of it or part, the rest
--- set free), released, or expired. The hold's row is locked first, then accounts in the order of their codes.
+-- set free), released, or expired. Locks are taken in one order: the key, the hold, the accounts by their codes.
 CREATE FUNCTION open_hold(
     hold_key text, fingerprint bytea, hold_kind text, wanted_code text, wanted_amount bigint,
     expires timestamptz, recorded timestamptz,
@@ -18,10 +18,10 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    -- Only what is there can be held: never an overdraft, and nothing of an account that has no row to guard it.
+    -- Only what is there can be held: never an overdraft, and nothing of an account whose row does not guard it.
     UPDATE account SET held = held + wanted_amount
-    WHERE code = wanted_code AND NOT hot AND debit_sign = -1
-      AND balance - held - wanted_amount >= greatest(min_balance, 0)
+    WHERE code = wanted_code AND debit_sign = -1 AND min_balance >= 0
+      AND balance - held - wanted_amount >= min_balance
     RETURNING id INTO held_account;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'an account would fall below its floor'
@@ -68,6 +68,8 @@ DECLARE
     caught hold;
     taken bigint;
 BEGIN
+    -- As in post_journal, before any account: whoever posts under this key waits here, not in a circle.
+    PERFORM pg_advisory_xact_lock(hashtextextended(journal_key, 8));
     SELECT * INTO caught FROM hold WHERE id = captured_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no such hold' USING ERRCODE = 'LE010';
