@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from core.clock import DOUALA, business_day
@@ -82,9 +82,10 @@ async def _run_one(database: Database, provider: Provider, day: date) -> Compare
 
 async def _lines(database: Database, provider: Provider, day: date) -> list[HistoryLine] | None:
     """The provider's list of the days around `day`, or what it says of each attempt where it keeps no list."""
-    if provider.capabilities.history:
-        return await provider.history(since=day - timedelta(days=1), until=day + timedelta(days=1))
     name = provider.capabilities.name
+    if provider.capabilities.history:
+        since = await _begun(database, name, day) - timedelta(days=1)
+        return await provider.history(since=since, until=day + timedelta(days=1))
     async with database.reading() as tx:
         of_day = attempt.c.provider == name, attempt.c.provider_ref.is_not(None), or_(*_within(day))
         rows = await tx.all(select(attempt).where(*of_day))
@@ -96,6 +97,15 @@ async def _lines(database: Database, provider: Provider, day: date) -> list[Hist
             return None
         lines.append(_line(row, record))
     return lines
+
+
+async def _begun(database: Database, name: str, day: date) -> date:
+    """When the oldest of what was booked on `day` went out: a list may have it there, long before we learned of it."""
+    booked, _ = _within(day)
+    oldest = select(func.min(attempt.c.sent_at)).where(attempt.c.provider == name, booked)
+    async with database.reading() as tx:
+        sent_at: datetime | None = await tx.value(oldest)
+    return business_day(sent_at) if sent_at is not None else day
 
 
 def _within(day: date) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from core import four_eyes
+from core.clock import business_day
 from ledger.chart import (
     GOODWILL,
     OWNERS_CAPITAL,
@@ -109,6 +110,27 @@ async def test_what_agrees_is_counted_and_nothing_else(house: House, campay: Fak
     listing.holds = {"mtn": 3705, "orange": 0}
     assert await compare(house, listing) == Compared(lines=2, matched=2, found=[])
     assert await waiting(house) == []
+
+
+async def test_what_is_booked_long_after_it_was_sent_is_looked_for_where_it_was_sent(
+    house: House, campay: FakeCampay
+) -> None:
+    """Their list has it on the day it began; people decided a week later."""
+    dated = Dated(house.database.settings, http_client=house.campay.client())
+    dated.lines = [await collected(house, campay)]
+    async with house.database.transaction() as tx:
+        await tx.run(update(attempt).values(settled_at=tx.now + timedelta(days=8)))
+    assert (await compare(house, dated, TODAY + timedelta(days=8))).found == []
+    dated.lines = []
+    missed = (await compare(house, dated, TODAY + timedelta(days=8))).found
+    assert [one.difference for one in missed] == ["missing_there"]
+
+
+class Dated(Listing):
+    """A CamPay that lists only the days it is asked for."""
+
+    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
+        return [line for line in self.lines or [] if since <= business_day(line.at) <= until]
 
 
 async def test_money_that_came_without_us_goes_to_unmatched_once(house: House, listing: Listing) -> None:
