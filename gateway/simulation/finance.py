@@ -1,17 +1,19 @@
 """Two finance users of a simulation: they look at the providers' dashboards and decide what waits for people (D27)."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select, text
 
 from core import four_eyes
+from core.clock import business_day
 from core.database import Database
 from gateway.simulation.networks import Movement
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.people.tables import staff_user
-from payments import decisions
+from payments import decisions, reconciliation
 from payments.decisions import Decisions, Ruling
 from payments.providers.registry import build
 from payments.states import Kind, PaymentState
@@ -21,6 +23,8 @@ _LEFT = text("""
     FROM attempt JOIN payment ON payment.id = payment_id
     WHERE attempt.state = 'REVIEW' AND NOT EXISTS (SELECT FROM review_closed WHERE attempt_id = attempt.id)
 """)
+_TRIES = 5
+_SENT = text("SELECT DISTINCT date_trunc('hour', sent_at) AS sent_at FROM attempt WHERE sent_at IS NOT NULL")
 
 
 class Finance:
@@ -29,7 +33,8 @@ class Finance:
     def __init__(self, database: Database, staff: Sequence[UUID]) -> None:
         self._database = database
         self._proposes, self._approves = staff[:2]
-        self._decisions = Decisions(OUTCOMES, build(database.settings))
+        self._providers = build(database.settings)
+        self._decisions = Decisions(OUTCOMES, self._providers)
 
     async def decide(self, movements: Sequence[Movement]) -> int:
         """Rule on everything that waits for people; how much that was."""
@@ -39,6 +44,26 @@ class Finance:
         for row in left:
             await self._rule(row.id, _ruling(row, moved=str(row.id) in moved))
         return len(left)
+
+    async def reconcile(self) -> None:
+        """Compare every day on which something was sent: what a provider changed in silence is looked at again."""
+        async with self._database.reading() as tx:
+            sent = [row.sent_at for row in await tx.all(_SENT)]
+        for day in sorted({business_day(instant) for instant in sent}):
+            await self._compare(day)
+
+    async def _compare(self, day: date) -> None:
+        """Every provider, again where one did not answer to everything."""
+        left = list(self._providers)
+        for _ in range(_TRIES):
+            compared = await reconciliation.run(self._database, left, day)
+            left = [provider for provider in left if provider.capabilities.name not in compared]
+            if not left:
+                return
+
+    async def close(self) -> None:
+        for provider in self._providers:
+            await provider.close()
 
     async def _rule(self, attempt_id: UUID, ruling: Ruling) -> None:
         async with self._database.transaction() as tx:

@@ -16,6 +16,10 @@ _FURTHER = 1.1  # than what is due: what is due nearly at the same time is done 
 _ANSWER_SECONDS = 3.0  # as long as a request may be under way, its lease is not skipped
 
 _DUE = text("SELECT extract(epoch FROM min(next_check_at)) AS at FROM attempt WHERE next_check_at IS NOT NULL")
+_WAITING = text("""
+    SELECT id, kind, provider, state, next_check_at AS at FROM attempt
+    WHERE next_check_at IS NOT NULL ORDER BY next_check_at LIMIT 20
+""")
 _SENT = text("SELECT count(*) FROM attempt WHERE state = 'SENT'")
 
 
@@ -33,15 +37,18 @@ class Passing:
             await asyncio.sleep(_TICK_SECONDS)
             self._clock.advance(_TICK_SECONDS * (_HURRY - 1))
 
-    async def until_quiet(self, seconds: float) -> bool:
-        """Skip from one thing to the next until nothing is due any more; False when that takes over `seconds`."""
+    async def until_quiet(self, seconds: float) -> list[str]:
+        """Skip from one thing to the next until nothing is due any more; what still was after `seconds`."""
         ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            due = await self._due()
-            if due is None:
-                return True
+        while (due := await self._due()) is not None:
+            if time.monotonic() > ends:
+                return await self._waiting()
             await self._reach(due)
-        return False
+        return []
+
+    async def is_quiet(self) -> bool:
+        """Whether nothing is due any more."""
+        return await self._due() is None
 
     async def _due(self) -> float | None:
         """When the product or the networks do something next."""
@@ -49,6 +56,15 @@ class Passing:
             ours = await tx.value(_DUE)
         instants = [float(instant) for instant in (ours, await self._networks.next_at()) if instant is not None]
         return min(instants, default=None)
+
+    async def _waiting(self) -> list[str]:
+        now = self._clock.now()
+        async with self._database.reading() as tx:
+            rows = await tx.all(_WAITING)
+        ours = [
+            f"attempt {row.id} ({row.kind}, {row.provider}) is {row.state}, due {row.at:%d %H:%M:%S}" for row in rows
+        ]
+        return [f"it is {now}, and not everything has come to rest", *ours]
 
     async def _reach(self, due: float) -> None:
         """Wait for what is being done; where nothing is, skip to `due`."""

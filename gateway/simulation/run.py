@@ -23,7 +23,7 @@ from gateway.doctor import examine
 from gateway.embedded import NO_SYNC, EmbeddedServer, remove
 from gateway.errors import CannotRun
 from gateway.parts import Parts, make_parts
-from gateway.schema import migrate
+from gateway.schema import migrate_for
 from gateway.seed import place_float, seed
 from gateway.simulation import table
 from gateway.simulation.finance import two_of_finance
@@ -40,7 +40,7 @@ _PROMPT_SECONDS = 1000  # longer than the product waits for a payment, so that p
 _LATE_SECONDS = 960.0
 _WATCH_SECONDS = 0.2
 _STOP_SECONDS = 5.0
-_QUIET_SECONDS = 600.0
+_QUIET_SECONDS = 400.0
 _ROUNDS = 5  # people's decisions may set money in motion, which may need decisions
 _READY_SECONDS = 60.0
 
@@ -168,7 +168,7 @@ async def _run(plan: Plan, directory: Path, settings: Settings, supervisor: Supe
 
 async def _fill(settings: Settings, parts: Parts) -> None:
     """Schema, people and dishes, and the owners' money at each provider."""
-    await migrate(settings.database_url)
+    await migrate_for(settings)
     await seed(parts.database)
     for provider, carriers in CARRIERS.items():
         await place_float(parts.database, provider=provider, float_xaf=dict.fromkeys(carriers, _FLOAT_XAF))
@@ -182,24 +182,36 @@ async def _live(plan: Plan, parts: Parts, networks: Networks, clock: SharedClock
     living, hurrying = asyncio.create_task(town.live()), asyncio.create_task(passing.hurry())
     await town.order(plan.orders)
     hurrying.cancel()
-    finance = await two_of_finance(parts.database)
-    decided, quiet = 0, await passing.until_quiet(_QUIET_SECONDS)
-    for _ in range(_ROUNDS):
-        ruled = await finance.decide(await networks.movements())
-        if not ruled:
-            break
-        decided += ruled
-        quiet = await passing.until_quiet(_QUIET_SECONDS)
+    waiting = await passing.until_quiet(_QUIET_SECONDS)
+    met = await networks.met()
+    await networks.misbehave(level="calm", seed=plan.seed, late_seconds=_LATE_SECONDS)  # the storm is over
+    decided, waiting = await _close(parts, networks, passing, waiting)
     living.cancel()
     return table.Report(
         orders=town.placed,
         turned_away=town.turned_away,
         truth=await establish(parts.database, await networks.movements(), await networks.floats()),
-        met=await networks.met(),
+        met=met,
         decided=decided,
-        quiet=quiet,
+        waiting=waiting,
         findings=await examine(parts.database),
     )
+
+
+async def _close(parts: Parts, networks: Networks, passing: Passing, waiting: list[str]) -> tuple[int, list[str]]:
+    """People rule on what waits for them and compare the days, until nothing moves; how often they ruled."""
+    finance, decided = await two_of_finance(parts.database), 0
+    try:
+        for _ in range(_ROUNDS):
+            ruled = await finance.decide(await networks.movements())
+            decided += ruled
+            await finance.reconcile()
+            if not ruled and await passing.is_quiet():
+                break
+            waiting = await passing.until_quiet(_QUIET_SECONDS)
+    finally:
+        await finance.close()
+    return decided, waiting
 
 
 async def _tend(supervisor: Supervisor, plan: Plan) -> None:

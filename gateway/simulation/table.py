@@ -17,20 +17,20 @@ class Report(msgspec.Struct, frozen=True):
     truth: Truth
     met: Mapping[str, int]
     decided: int
-    quiet: bool
+    waiting: list[str]
     findings: list[str]
 
     @property
     def sound(self) -> bool:
         """Whether nothing was lost, taken twice or left lying, and the doctor agrees."""
-        return self.quiet and self.truth.sound and not self.findings
+        return self.truth.sound and not self.waiting and not self.findings
 
 
 def render(report: Report) -> str:
     """A line for each figure, those that must be 0 last."""
-    return "".join(f"{name:<{_WIDTH}}{figure:>12}\n" for name, figure in _figures(report)) + "".join(
-        f"! {finding}\n" for finding in (*report.truth.resting, *report.findings)
-    )
+    wrong = (*report.waiting, *report.truth.unbooked, *report.truth.resting, *report.findings)
+    lines = [f"{name:<{_WIDTH}}{figure:>12}" for name, figure in _figures(report)]
+    return "\n".join([*lines, *(f"! {finding}" for finding in wrong), ""])
 
 
 def _figures(report: Report) -> Iterator[tuple[str, str]]:
@@ -52,11 +52,11 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     yield "returned in part", _xaf(truth.half_returned)
     yield "payouts twice", _xaf(truth.payouts_twice)
     yield "payouts misjudged", _xaf(truth.payouts_misjudged)
-    yield "movements not booked", _xaf(truth.unbooked)
+    yield "movements not booked", _xaf(len(truth.unbooked))
     yield "francs unaccounted for", _xaf(truth.unaccounted_xaf)
     yield "accounts not emptied", _xaf(len(truth.resting))
     yield "doctor's findings", _xaf(len(report.findings))
-    yield "everything came to rest", "yes" if report.quiet else "no"
+    yield "everything came to rest", "no" if report.waiting else "yes"
 
 
 def _xaf(figure: int) -> str:

@@ -14,7 +14,7 @@ from ledger.chart import provider_float
 from ledger.service import balance
 
 _PAYMENTS = text("SELECT id, kind, purpose, returns, state, amount_xaf FROM payment")
-_ATTEMPTS = text("SELECT id::text, payment_id, settled_at, released_at FROM attempt")
+_ATTEMPTS = text("SELECT id::text, payment_id, state, evidence, settled_at, released_at FROM attempt")
 # A surplus that could not go back to its phone is in its owner's wallet.
 _CREDITED = text("""
     SELECT journal.metadata ->> 'payment' AS payment, sum(amount) AS xaf
@@ -38,8 +38,8 @@ class Truth(msgspec.Struct, frozen=True):
     half_returned: int
     payouts_twice: int
     payouts_misjudged: int
-    unbooked: int
     unaccounted_xaf: int
+    unbooked: list[str]
     resting: list[str]
 
     @property
@@ -83,8 +83,8 @@ async def establish(
         half_returned=sum(kept_xaf not in (0, amount_xaf) and kept_xaf < amount_xaf for kept_xaf, amount_xaf in kept),
         payouts_twice=sum(len(moved) > 1 for _, moved in sent),
         payouts_misjudged=sum(bool(moved) is not (row.state == "PAID") for row, moved in sent),
-        unbooked=sum(_unbooked(books, movement) for movement in movements),
         unaccounted_xaf=_unaccounted_xaf(ours, floats),
+        unbooked=[sentence for movement in movements if (sentence := _unbooked(books, movement))],
         resting=resting,
     )
 
@@ -131,10 +131,13 @@ def _live(books: _Books, prompt: Movement, instant: float) -> bool:
     return not released and (prompt.settled_at is None or prompt.settled_at > instant)
 
 
-def _unbooked(books: _Books, movement: Movement) -> bool:
-    """Money that moved and that no attempt of ours has settled."""
+def _unbooked(books: _Books, movement: Movement) -> str | None:
+    """A sentence about money that moved and that no attempt of ours has settled."""
     attempt = books.attempts.get(str(movement.our_id))
-    return movement.moved and (attempt is None or attempt.settled_at is None)
+    if not movement.moved or (attempt is not None and attempt.settled_at is not None):
+        return None
+    known = f"attempt {attempt.id} is {attempt.state} ({attempt.evidence})" if attempt else "no attempt of ours"
+    return f"{movement.provider} has moved {movement.amount_xaf} ({movement.kind}), {known}"
 
 
 def _unaccounted_xaf(ours: Mapping[str, int], theirs: Mapping[str, Mapping[str, int]]) -> int:

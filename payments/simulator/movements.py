@@ -151,7 +151,7 @@ def refuse(networks: Networks, movement: Movement, failure: Why) -> Movement:
 
 def _end(networks: Networks, movement: Movement, status: str, failure: Why | None) -> Movement:
     networks.store.run(
-        "UPDATE movement SET status = ?, failure = ?, settled_at = ? WHERE number = ?",
+        "UPDATE movement SET status = ?, failure = ?, settled_at = ifnull(settled_at, ?) WHERE number = ?",
         status,
         failure,
         networks.now,

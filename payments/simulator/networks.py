@@ -1,7 +1,6 @@
 """What every part of the simulator holds on to: settings, clock, memory, and the way to the product."""
 
 import asyncio
-from collections import deque
 from datetime import UTC, datetime
 
 from core.clock import Clock, SystemClock
@@ -23,7 +22,7 @@ class Networks:
         self.store = Store(settings.data / "networks.db")
         self.product = HttpClient(settings.product_url, connect_seconds=2.0, read_seconds=settings.ussd_answer_seconds)
         self.work = asyncio.Event()  # set when a callback or a settlement became due
-        self.mtn_reads: deque[float] = deque()  # when MTN was read within the last second
+        self.mtn_reads: dict[int, int] = {}  # how often MTN was read in the present second
         self.sending: set[int] = set()  # callbacks that are on their way
         self.answering: set[str] = set()  # USSD sessions whose answer the network still waits for
 

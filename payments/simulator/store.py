@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS movement (
     external_user TEXT,
     callback_url TEXT,                      -- where the product wants to hear of it, if it said so
     created_at REAL NOT NULL,
-    settled_at REAL,
+    settled_at REAL,                        -- when it first ended; it may end otherwise afterwards
     UNIQUE (provider, ref)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS movement_our_id ON movement (our_id);

@@ -8,9 +8,11 @@ import httpx
 import msgspec
 import pytest
 
+from core.clock import ManualClock
+from payments.simulator.app import create_simulator
 from payments.simulator.settings import SimulatorSettings
 from tests.simulator.product import Product
-from tests.support.servers import wait_for
+from tests.support.servers import serve, wait_for
 
 PAYER = "237670000001"
 CALLBACK = "/payments/mtn/demo"
@@ -146,9 +148,15 @@ def test_each_product_has_doors_of_its_own(mtn: httpx.Client, collection: httpx.
     assert collection.post("/requesttopay", json=order(), headers={"X-Reference-Id": "1"}).status_code == 400
 
 
-def test_more_than_ten_reads_a_second_are_refused(collection: httpx.Client) -> None:
-    answers = [collection.get(f"/requesttopay/{uuid4()}").status_code for _ in range(11)]
-    assert answers == [404] * 10 + [429]
+def test_more_than_ten_reads_a_second_are_refused(simulator_settings: SimulatorSettings) -> None:
+    clock = ManualClock()
+    with serve(create_simulator(simulator_settings, clock)) as url, httpx.Client(base_url=f"{url}/mtn") as client:
+        client.headers.update({"Ocp-Apim-Subscription-Key": "demo", "X-Target-Environment": "sandbox"})
+        with log_in(client, "collection") as collection:
+            answers = [collection.get(f"/requesttopay/{uuid4()}").status_code for _ in range(11)]
+            clock.advance(seconds=1)
+            answers.append(collection.get(f"/requesttopay/{uuid4()}").status_code)
+    assert answers == [404] * 10 + [429, 404]
 
 
 def test_the_name_behind_a_number(disbursement: httpx.Client) -> None:
