@@ -84,7 +84,8 @@ def _variables(directory: Path) -> Path:
 def _new_secrets() -> dict[str, str]:
     # "demo" is four characters of base64 too, so the key still decodes.
     key = _DEMO + base64.b64encode(secrets.token_bytes(33)).decode()
-    own = {name: f"{_DEMO}-{secrets.token_urlsafe(24)}" for name in ("CAMPAY_PASSWORD", "CAMPAY_WEBHOOK_KEY")}
+    accounts = ("CAMPAY_PASSWORD", "CAMPAY_WEBHOOK_KEY", "NOUPAY_API_KEY", "NOUPAY_WEBHOOK_SECRET")
+    own = {name: f"{_DEMO}-{secrets.token_urlsafe(24)}" for name in (*accounts, "AFRICASTALKING_API_KEY")}
     return {
         "ENVIRONMENT": "demo",
         "SECRET_KEY": key,
@@ -92,7 +93,6 @@ def _new_secrets() -> dict[str, str]:
         "SMS_SECRET": _DEMO,
         "PAYMENTS_SECRET": _DEMO,
         "CAMPAY_USERNAME": _DEMO,
-        "AFRICASTALKING_API_KEY": f"{_DEMO}-{secrets.token_urlsafe(24)}",
         **own,
     }
 

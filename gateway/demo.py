@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _OWNER_SECONDS = 10.0  # a short command that started the server may still be using it
 _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
-_CARRIERS = (MTN, ORANGE)  # those that CamPay serves
-_FLOAT_XAF = 2_000_000  # the owners' money at the simulated CamPay, for each carrier
+_CARRIERS = (MTN, ORANGE)  # those that the demo's providers serve
+_FLOAT_XAF = 2_000_000  # the owners' money at each simulated provider, for each carrier
 _SIMULATOR_OFFSET = 1000  # not 1: the next PORT belongs to the demo beside us
 
 
@@ -99,6 +99,7 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         "PORT": str(port),
         "SIMULATOR_URL": simulator,
         "CAMPAY_URL": f"{simulator}/campay/api",
+        "NOUPAY_URL": f"{simulator}/noupay",
         "AFRICASTALKING_URL": f"{simulator}/africastalking",
     }
     store_variables(directory, variables)
@@ -125,14 +126,15 @@ def _programs(settings: Settings, directory: Path) -> tuple[Program, ...]:
 async def _fill(settings: Settings) -> str:
     """Bring schema and demo data up to date; what to tell the person at the terminal."""
     from gateway.parts import make_parts
-    from gateway.schema import migrate
+    from gateway.schema import migrate_for
     from gateway.seed import place_float, seed
 
-    await migrate(settings.database_owner_url or settings.database_url)
+    await migrate_for(settings)
     parts = make_parts(settings, connections=2)
     try:
         summary = await seed(parts.database)
-        await place_float(parts.database, provider="campay", float_xaf=dict.fromkeys(_CARRIERS, _FLOAT_XAF))
+        for provider in settings.payment_providers:
+            await place_float(parts.database, provider=provider, float_xaf=dict.fromkeys(_CARRIERS, _FLOAT_XAF))
         return _banner(settings, summary)
     finally:
         await parts.close()
