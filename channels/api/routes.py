@@ -64,8 +64,7 @@ def _finance() -> Router:
     return Router(
         "/",
         route_handlers=[
-            reports.list_reports,
-            reports.make_report,
+            reports.trial_balance,
             reports.account_statement,
             finance.list_proposals,
             finance.approve,
