@@ -138,7 +138,7 @@ class GroupedPosting:
             self._busy += 1
             lost: type[GatewayError] = LedgerBusy  # as long as nothing was sent
             try:
-                if connection is None:
+                if connection is None or connection.is_closed():
                     connection = await self._database.drivers.connect(**_SESSION)
                 lost = PostingUnknown
                 await self._flush(connection, batch)

@@ -241,6 +241,18 @@ async def test_an_answer_lost_after_the_commit_is_unknown_and_the_key_tells(
     assert await held(database, ANNA) == 10
 
 
+async def test_a_connection_lost_while_it_idled_is_made_anew(
+    owner: Database, database: Database, poster: GroupedPosting
+) -> None:
+    await poster.post(moving("before", Leg(FLOAT, ANNA, 1)))
+    async with owner.reading() as tx:
+        await (await tx.driver()).execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE '%post_journals%' AND pid <> pg_backend_pid()"
+        )
+    assert await verdicts(poster.post(moving("k", Leg(FLOAT, ANNA, 10)))) == [False]
+
+
 async def test_without_a_database_nothing_was_written(
     database: Database, poster: GroupedPosting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,9 @@ class Connection:
             self.open = False
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
+    def is_closed(self) -> bool:
+        return not self.open
+
     def terminate(self) -> None:
         self.open = False
 
