@@ -43,14 +43,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # secrets (D31)
     secret_key: Secret = Secret("")  # base64 of at least 32 bytes; every other key is derived from it
-    ussd_secret: Secret = Secret("")  # the path segment of the USSD callback
+    ussd_secret: Secret = Secret("")  # the path segment of Africa's Talking's USSD callback
+    ussd_secrets: Secret = Secret("")  # those of other dialects: `mtn_madapi=segment,hubtel=segment`
     sms_secret: Secret = Secret("")
     payments_secret: Secret = Secret("")
 
     # channels
     service_code: str = "*237*1#"
     short_code: str = "8237"
+    ussd_dialects: tuple[str, ...] = ("africastalking",)  # the aggregators that are served (docs/ussd-dialects.md)
+    ussd_codes: dict[str, str] = {}  # dialect -> its code, where it is not service_code
     ussd_page_septets: Positive = 160  # planned; the network's own limit is 182 (contracts/gsm.md)
+    ussd_network_septets: dict[str, Positive] = {}  # an aggregator's word for a network -> septets, where they differ
     ussd_resume_minutes: Positive = 30
     ussd_soft_deadline_seconds: float = 2.5
     ussd_hard_deadline_seconds: float = 4.0
@@ -111,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payout_daily_maximum_xaf: Positive = 500_000  # above it: four eyes (D27)
     wallet_daily_maximum_xaf: Positive = 300_000  # D13
     wallet_monthly_maximum_xaf: Positive = 1_000_000
+    wallet_hold_hours: Positive = 24  # how long an order may wait for its restaurant with its money reserved
     wallet_withdrawals: bool = False  # wallet money back to the number it came from; regulated (D13)
     commission_bp: tuple[tuple[int, int], ...] = ((500, 1000), (100, 1200), (0, 1500))  # above N orders: rate (D7)
     driver_base_xaf: Positive = 500  # D8
@@ -122,6 +127,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ledger_future_days: Positive = 31  # how far ahead a journal's effective date may lie
     ledger_queue: Positive = 10_000  # stand-alone journals that may wait for a flush
+    seal_seconds: float = 10.0  # how often a worker seals what has become final
+    seal_log: str = ""  # a file outside the database that gets the head of every seal; empty: only the log has them
 
     # life times and limits
     cart_minutes: Positive = 30  # D2

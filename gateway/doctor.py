@@ -24,12 +24,27 @@ from payments.states import LIVE
 
 _LOOK_AGAIN_SECONDS = 0.5
 
-# An order's escrow holds what was paid for it as long as nobody has earned it, and nothing before or after.
+# An order's escrow holds what was paid for it as long as nobody has earned it, and nothing before or after. Until the
+# restaurant has accepted, a wallet's money is reserved for it and not yet there.
 _ESCROW = text("""
-SELECT customer_order.id, number, state, coalesce(balance, 0) AS held, due FROM customer_order
-CROSS JOIN LATERAL (SELECT CASE WHEN state = ANY(:funded) THEN total_xaf ELSE 0 END AS due) AS owed
-LEFT JOIN account ON code = 'escrow:' || customer_order.id
-WHERE coalesce(balance, 0) <> due
+WITH kept AS (
+    SELECT customer_order.id, number, customer_order.state, coalesce(balance, 0) AS held,
+           CASE WHEN hold.state = 'open' THEN hold.amount ELSE 0 END AS reserved,
+           CASE WHEN customer_order.state = ANY(:funded) THEN total_xaf ELSE 0 END AS due,
+           hold.id IS NOT NULL AND customer_order.state IN ('PAID', 'OFFERED') AS waits
+    FROM customer_order
+    LEFT JOIN account ON code = 'escrow:' || customer_order.id
+    LEFT JOIN hold ON hold.key = 'order:' || customer_order.id || '\\:reserve'
+), owed AS (
+    SELECT *, CASE WHEN waits THEN 0 ELSE due END AS due_held, CASE WHEN waits THEN due ELSE 0 END AS due_reserved
+    FROM kept
+)
+SELECT * FROM owed WHERE held <> due_held OR reserved <> due_reserved ORDER BY id
+""")
+_STRAY_RESERVATION = text("""
+SELECT code, amount FROM hold JOIN account ON account.id = account_id
+WHERE state = 'open' AND hold.kind = 'order_reserved'
+AND NOT EXISTS (SELECT FROM customer_order WHERE key = 'order:' || customer_order.id || '\\:reserve')
 """)
 _STRAY_ESCROW = text("""
 SELECT code, balance FROM account WHERE code LIKE 'escrow:%' AND balance <> 0
@@ -54,12 +69,21 @@ async def examine(database: Database, *, patience_seconds: float = 5.0) -> list[
 async def _escrow(tx: Tx) -> list[str]:
     orders = await tx.all(_ESCROW, {"funded": list(FUNDED)})
     strays = await tx.all(_STRAY_ESCROW)
+    reservations = await tx.all(_STRAY_RESERVATION)
     return [
         *(
-            f"order {row.number} ({row.id}) is {row.state}: its escrow holds {row.held}, should hold {row.due}"
+            f"order {row.number} ({row.id}) is {row.state}: its escrow holds {row.held}, should hold {row.due_held}"
             for row in orders
+            if row.held != row.due_held
+        ),
+        *(
+            f"order {row.number} ({row.id}) is {row.state}: {row.reserved} is reserved for it,"
+            f" should be {row.due_reserved}"
+            for row in orders
+            if row.reserved != row.due_reserved
         ),
         *(f"account {row.code} holds {row.balance} for no order" for row in strays),
+        *(f"{row.amount} of account {row.code} is reserved for no order" for row in reservations),
     ]
 
 

@@ -7,6 +7,7 @@ draws on an overdraft.
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -24,11 +25,24 @@ _CAPTURE = f"SELECT posted_id, replayed FROM capture_hold({places(19)})"  # noqa
 _OVERDUE = text("SELECT id FROM hold WHERE state = 'open' AND expires_at <= :now ORDER BY expires_at LIMIT :most")
 
 
+_FIND = text("SELECT id, state, amount FROM hold WHERE key = :key")
+_HELD = "SELECT held FROM account WHERE code = $1"
+_AVAILABLE = "SELECT balance - held FROM account_balance WHERE code = $1"
+
+
 class Held(Struct, frozen=True):
     """A hold in the books; `replayed` when this key had already opened it."""
 
     hold_id: int
     replayed: bool
+
+
+class Hold(Struct, frozen=True):
+    """A hold and what has become of it: open, captured, released or expired."""
+
+    id: int
+    state: Literal["open", "captured", "released", "expired"]
+    amount: int
 
 
 async def hold(tx: Tx, *, key: str, kind: str, account: Account, amount: int, expires_at: datetime) -> Held:
@@ -64,6 +78,24 @@ async def capture(
     check_in(tx, journal)
     row = await call(tx, _CAPTURE, hold_id, *one(journal, now=tx.now))
     return Posted(row[0], row[1])
+
+
+async def find(tx: Tx, *, key: str) -> Hold | None:
+    """The hold of this key, as it stands now."""
+    row = await tx.first(_FIND, {"key": key})
+    return None if row is None else Hold(row.id, row.state, row.amount)
+
+
+async def available(tx: Tx, account: Account) -> int:
+    """The balance in minor units without what is held of it; 0 for an account that was never used."""
+    connection = await tx.driver()
+    return int(await connection.fetchval(_AVAILABLE, account.code) or 0)
+
+
+async def held(tx: Tx, account: Account) -> int:
+    """What is held of the account in minor units, all holds together."""
+    connection = await tx.driver()
+    return int(await connection.fetchval(_HELD, account.code) or 0)
 
 
 async def release(tx: Tx, *, hold_id: int) -> None:

@@ -183,9 +183,10 @@ class OrderView(msgspec.Struct, frozen=True):
 
 
 class WalletView(msgspec.Struct, frozen=True):
-    """`tier` is bronze, silver or gold."""
+    """`balance_xaf` may be spent; `reserved_xaf` waits for restaurants to accept. `tier` is bronze, silver or gold."""
 
     balance_xaf: int
+    reserved_xaf: int
     points: int
     tier: str
 

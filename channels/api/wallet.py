@@ -21,6 +21,7 @@ async def read_wallet(caller: TheCaller, database: TheDatabase) -> WalletView:
     async with database.reading() as tx:
         return WalletView(
             balance_xaf=await wallets.balance(tx, person_id=caller.subject),
+            reserved_xaf=await wallets.reserved(tx, person_id=caller.subject),
             points=await loyalty.points(tx, person_id=caller.subject),
             tier=(await loyalty.tier(tx, person_id=caller.subject)).name,
         )

@@ -41,7 +41,7 @@ async def place(
     """Order this version of the cart for `total_xaf`, the total the customer has seen. A repeat gets the same order.
 
     With mobile money, `payer_phone` (E.164, by default the customer's) is asked for the money, after the USSD
-    session `session_id` if there is one. From the wallet (the channel has checked the PIN) it is paid at once.
+    session `session_id` if there is one. In the wallet (the channel has checked the PIN) it is reserved at once.
     The place becomes one of the customer's saved places.
     Raises PriceChanged, CartExpired, PaymentPending, PlaceMissing, RestaurantClosed, DishUnavailable,
     InsufficientFunds, NotFound, and what payments.request_collection raises.
@@ -60,7 +60,7 @@ async def place(
         await remember_place(tx, person_id=person_id, place=carts.place_of(draft))
         if pay_with == "wallet":
             await offer(tx, order_id=order_id, actor="customer")
-            await settlement.fund_from_wallet(tx, order)
+            await settlement.reserve(tx, order)
         else:
             await _ask_for_payment(tx, order, payer, session_id)
     return await queries.get(tx, order_id=order_id)

@@ -51,7 +51,10 @@ LONGEST_PREPARATION_MINUTES = 180
 
 
 async def accept(tx: Tx, *, order_id: UUID, minutes: int, by_person: UUID) -> None:
-    """The restaurant will have it ready in `minutes`; a driver is looked for. Raises WrongState, InvalidInput."""
+    """The restaurant will have it ready in `minutes`; a driver is looked for. Raises WrongState, InvalidInput.
+
+    An order from a wallet is paid now; raises HoldClosed when what was reserved for it is free again.
+    """
     if not 1 <= minutes <= LONGEST_PREPARATION_MINUTES:
         raise InvalidInput(field="minutes")
     km = (await lock(tx, order_id)).km
@@ -61,6 +64,7 @@ async def accept(tx: Tx, *, order_id: UUID, minutes: int, by_person: UUID) -> No
     order = await move(tx, order_id=order_id, to="ACCEPTED", actor=actor, changes=promised, minutes=minutes)
     await messages.accepted(tx, order, minutes=minutes)
     await delivery.begin(tx, order_id=order_id, prep_minutes=minutes)
+    await settlement.claim(tx, order)
 
 
 async def refuse(tx: Tx, *, order_id: UUID, by_person: UUID) -> None:

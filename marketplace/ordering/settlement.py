@@ -1,17 +1,23 @@
 """The money of one order (spec/flows.md): into its escrow once, out of it once, to the franc.
 
+From a wallet it is only reserved until the restaurant accepts (docs/decisions/0012): whoever cancels before has never
+paid.
+
 Every way out uses the same journal key, so the ledger itself refuses to settle an order twice or in two ways.
 The journal is one, and the last act of its transaction: what a function writes beside it, it writes before.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
 from core.database import Tx
-from ledger import chart
+from ledger import chart, holds
 from ledger.chart import Account
+from ledger.errors import HoldClosed
+from ledger.holds import Hold
 from ledger.service import Leg, post
 from marketplace.catalogue import service as catalogue
 from marketplace.delivery.tables import delivery
@@ -25,10 +31,29 @@ Share = tuple[Account, int]
 # ---- the journals ----------------------------------------------------------------------------------------
 
 
-async def fund_from_wallet(tx: Tx, order: OrderRow) -> None:
-    """Wallet -> escrow. Raises InsufficientFunds. (A collection's own journal funds the others.)"""
+async def reserve(tx: Tx, order: OrderRow) -> None:
+    """Keep the total in the payer's wallet until the restaurant has answered. Raises InsufficientFunds."""
+    await holds.hold(
+        tx,
+        key=_reservation(order),
+        kind="order_reserved",
+        account=chart.wallet(order.payer_id),
+        amount=order.total_xaf,
+        expires_at=tx.now + timedelta(hours=tx.settings.wallet_hold_hours),
+    )
+
+
+async def claim(tx: Tx, order: OrderRow) -> None:
+    """The restaurant cooks: what is reserved moves, wallet -> escrow. (A collection's own journal funds the others.)
+
+    Raises HoldClosed when nobody has answered for so long that it is free again.
+    """
+    reserved = await holds.find(tx, key=_reservation(order))
+    if reserved is None:  # by mobile money, or from before reservations
+        return
     leg = Leg(chart.wallet(order.payer_id), chart.escrow(order.id), order.total_xaf)
-    await post(tx, key=f"order:{order.id}:fund", kind="order_funded", legs=[leg], metadata=_about(order))
+    fund = {"key": f"order:{order.id}:fund", "kind": "order_funded", "metadata": _about(order)}
+    await holds.capture(tx, hold_id=reserved.id, legs=[leg], **fund)
 
 
 async def release(tx: Tx, order: OrderRow, *, beside: Sequence[Leg] = ()) -> None:
@@ -40,8 +65,23 @@ async def release(tx: Tx, order: OrderRow, *, beside: Sequence[Leg] = ()) -> Non
 
 
 async def refund(tx: Tx, order: OrderRow) -> None:
-    """Everything to the wallet of the number that paid, also when nobody has used it yet."""
+    """Everything to the wallet of the number that paid, also when nobody has used it yet.
+
+    What is only reserved there has never left it, and is set free.
+    """
+    reserved = await holds.find(tx, key=_reservation(order))
+    if reserved is not None and reserved.state != "captured":
+        await _set_free(tx, reserved)
+        return
     await _settle(tx, order, kind="order_refunded", shares=[(chart.wallet(order.payer_id), order.total_xaf)])
+
+
+async def _set_free(tx: Tx, reserved: Hold) -> None:
+    try:
+        async with tx.attempt():
+            await holds.release(tx, hold_id=reserved.id)
+    except HoldClosed:  # expired: free all the same
+        return
 
 
 async def keep_food(tx: Tx, order: OrderRow) -> None:
@@ -69,6 +109,10 @@ async def _settle(tx: Tx, order: OrderRow, *, kind: str, shares: Sequence[Share]
     assert sum(amount for _, amount in shares) == order.total_xaf, "the parts must sum to what was paid"
     legs = [Leg(chart.escrow(order.id), account, amount) for account, amount in shares if amount]
     await post(tx, key=f"order:{order.id}:settle", kind=kind, legs=[*legs, *beside], metadata=_about(order))
+
+
+def _reservation(order: OrderRow) -> str:
+    return f"order:{order.id}:reserve"
 
 
 def _about(order: OrderRow) -> dict[str, str]:

@@ -19,7 +19,7 @@ from core.ids import new_reference
 from core.logs import logger
 from ledger import chart
 from ledger.chart import Account
-from ledger.service import balance
+from ledger.holds import available
 from marketplace.notifications.service import notify
 from marketplace.payouts.errors import PayoutLimit, PayoutRunning, PayoutTooSmall
 from marketplace.payouts.tables import payout
@@ -158,7 +158,7 @@ async def free(tx: Tx, owner: Owner, owner_id: UUID) -> int:
     ahead = func.sum(payout.c.amount_xaf - payout.c.asked_xaf)
     waiting = payout.c.owner_id == owner_id, payout.c.state == "PENDING"
     promised_xaf = await tx.value(select(ahead).where(*waiting)) or 0
-    return await balance(tx, payable(owner, owner_id)) - int(promised_xaf)
+    return await available(tx, payable(owner, owner_id)) - int(promised_xaf)
 
 
 # ---- instalments -----------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ async def _continue(database: Database, payout_id: UUID) -> None:
         if row is None:
             return
         following = _payout(row)
-        if await balance(tx, payable(following.owner, following.owner_id)) < _instalment(tx, following):
+        if await available(tx, payable(following.owner, following.owner_id)) < _instalment(tx, following):
             await _end(tx, following)  # it was spent meanwhile
         else:
             await _send_next(tx, following)

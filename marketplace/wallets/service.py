@@ -13,8 +13,8 @@ from core.effects import KeyReused
 from core.errors import Conflict, NotFound
 from core.ids import new_reference
 from ledger import chart
+from ledger.holds import available, held
 from ledger.reports import StatementLine, account_statement
-from ledger.service import balance as ledger_balance
 from marketplace.notifications.service import notify
 from marketplace.people import service as people
 from marketplace.wallets.tables import top_up
@@ -52,8 +52,13 @@ MOST_MOVEMENTS = 500
 
 
 async def balance(tx: Tx, *, person_id: UUID) -> int:
-    """What the customer has with us, in XAF."""
-    return await ledger_balance(tx, chart.wallet(person_id))
+    """What the customer may spend, in XAF: what they have with us, without what is reserved for orders."""
+    return await available(tx, chart.wallet(person_id))
+
+
+async def reserved(tx: Tx, *, person_id: UUID) -> int:
+    """What of the customer's money waits for restaurants to accept, in XAF."""
+    return await held(tx, chart.wallet(person_id))
 
 
 async def statement(tx: Tx, *, person_id: UUID, days: int = 30) -> list[Movement]:

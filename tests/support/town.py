@@ -136,7 +136,8 @@ class Town:
     async def paid(self, **changes: Any) -> Order:
         """An order that waits for the restaurant."""
         order = await self.place(**changes)
-        await self.decide("SUCCESSFUL")
+        if order.state == "AWAITING_PAYMENT":
+            await self.decide("SUCCESSFUL")
         return order
 
     async def accepted(self, minutes: int = 20, **changes: Any) -> Order:

@@ -53,16 +53,6 @@ async def test_a_delivered_order_is_shared_out_and_earns_points(town: Town) -> N
     await town.check()
 
 
-async def test_the_wallet_pays_at_once(town: Town) -> None:
-    await town.give(chart.wallet(await town.person()), 5000)
-    order = await town.place(pay_with="wallet")
-    assert order.state == "OFFERED"
-    assert await town.balance(chart.escrow(order.id)) == 3800
-    assert await town.balance(chart.wallet(order.person_id)) == 1200
-    assert town.campay.calls == []
-    await town.check()
-
-
 async def test_a_refused_order_goes_back_to_the_wallet_of_the_number_that_paid(town: Town) -> None:
     order = await town.paid(payer_phone=FRIEND)
     async with town.database.transaction() as tx:

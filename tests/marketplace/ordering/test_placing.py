@@ -30,6 +30,7 @@ from marketplace.ordering.tables import cart, customer_order, order_event
 from marketplace.places import queries as places
 from marketplace.places.queries import Place
 from marketplace.places.tables import tariff_fee
+from marketplace.wallets import service as wallets
 from payments.tables import payment
 from tests.support.town import CUSTOMER, FRIEND, KITCHEN, Town
 
@@ -164,7 +165,10 @@ async def test_twenty_confirmations_at_once_spend_the_wallet_once(town: Town) ->
     await town.give(chart.wallet(await town.person()), 10_000)
     made = await town.cart()
     await asyncio.gather(*(town.place(made, pay_with="wallet") for _ in range(20)))
-    assert await town.balance(chart.wallet(await town.person())) == 6200
+    async with town.database.reading() as tx:
+        person_id = await town.person()
+        assert await wallets.balance(tx, person_id=person_id) == 6200
+        assert await wallets.reserved(tx, person_id=person_id) == 3800
     await town.check()
 
 

@@ -117,7 +117,7 @@ async def test_the_statement_shows_the_newest_first(town: Town) -> None:
     await town.give(chart.wallet(person_id), 9000)
     town.clock.advance(days=31)
     await town.give(chart.wallet(person_id), 1000)
-    await town.place(pay_with="wallet")
+    await town.accepted(pay_with="wallet")
     async with town.database.reading() as tx:
         movements = await wallets.statement(tx, person_id=person_id)
     assert [(one.kind, one.amount_xaf, one.balance_xaf) for one in movements] == [
