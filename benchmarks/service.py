@@ -36,6 +36,7 @@ def service_database() -> Iterator[dict[str, str]]:
                 "DATABASE_URL": server.url,
                 "SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
                 **dict.fromkeys(("USSD_SECRET", "SMS_SECRET", "PAYMENTS_SECRET"), "bench"),
+                **dict.fromkeys(("CAMPAY_USERNAME", "CAMPAY_PASSWORD"), "bench"),
             }
             asyncio.run(_fill(variables))
             yield variables
@@ -63,6 +64,16 @@ def web_process(variables: dict[str, str]) -> Iterator[int]:
     command = [sys.executable, "-m", "gateway.cli", "serve"]
     with _process(command, {**variables, "PORT": str(port)}, f"http://127.0.0.1:{port}/health/live"):
         yield port
+
+
+@contextmanager
+def simulator_process(variables: dict[str, str]) -> Iterator[str]:
+    """The URL of the simulated networks as the demo runs them, with an account for the service of `variables`."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "gateway.cli", "simulator", "--port", str(port), "--data", data]
+        with _process(command, variables, f"http://127.0.0.1:{port}/health/live"):
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

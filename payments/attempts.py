@@ -1,11 +1,13 @@
 """Attempts in the database: preparing one, locking one with its payment, moving one along the table of steps."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ARRAY, Row, Update, Uuid, any_, bindparam, func, insert, select, update
 
 from core.database import Tx
 from core.ids import new_reference
@@ -37,10 +39,6 @@ class Attempt(msgspec.Struct, frozen=True):
     settled_at: datetime | None
     evidence: str | None
 
-    def due(self, now: datetime) -> bool:
-        """Whether it is time to send it, to end its lease, or to read it again."""
-        return self.next_check_at is not None and self.next_check_at <= now
-
 
 class Case(msgspec.Struct, frozen=True):
     """An attempt with its payment, both rows locked by the transaction that loaded them."""
@@ -62,6 +60,10 @@ def spoken(kind: Kind, returns: UUID | None) -> Kind:
 
 _ATTEMPT = [attempt.c[name] for name in Attempt.__struct_fields__]
 _CASE = select(payment, *(column.label(f"attempt_{column.name}") for column in _ATTEMPT)).join_from(payment, attempt)
+# Composed once: to compose a statement takes longer than to run it.
+_LOCK = _CASE.where(attempt.c.id == bindparam("attempt_id")).with_for_update()
+_WANTED = attempt.c.id == any_(bindparam("attempt_ids", type_=ARRAY(Uuid)))
+_TAKE = _CASE.where(_WANTED, attempt.c.next_check_at <= bindparam("now")).with_for_update(skip_locked=True)
 
 
 async def prepare(
@@ -101,13 +103,16 @@ async def prepare(
     return attempt_id
 
 
-async def lock(tx: Tx, attempt_id: UUID, *, skip_locked: bool = False) -> Case | None:
-    """The attempt and its payment, locked in the house's order (the payment first).
-
-    None for an unknown id, and with `skip_locked` for one that somebody else is just working on.
-    """
-    row = await tx.first(_CASE.where(attempt.c.id == attempt_id).with_for_update(skip_locked=skip_locked))
+async def lock(tx: Tx, attempt_id: UUID) -> Case | None:
+    """The attempt and its payment, locked in the house's order (the payment first); None for an unknown id."""
+    row = await tx.first(_LOCK, {"attempt_id": attempt_id})
     return None if row is None else _case(tx, row)
+
+
+async def take(tx: Tx, attempt_ids: Sequence[UUID]) -> list[Case]:
+    """Those of these attempts that are due and that nobody else is just working on, locked."""
+    rows = await tx.all(_TAKE, {"attempt_ids": list(attempt_ids), "now": tx.now})
+    return [_case(tx, row) for row in rows]
 
 
 def _case(tx: Tx, row: Row[Any]) -> Case:
@@ -169,9 +174,15 @@ async def move(tx: Tx, case: Case, to: State, **changes: Any) -> Case | None:
 
 async def note(tx: Tx, case: Case, **changes: Any) -> Case:
     """Write fields of an attempt: the case as it then stands."""
-    await tx.run(update(attempt).where(attempt.c.id == case.attempt.id).values(**changes))
+    await tx.run(_noting(tuple(changes)), {"noted": case.attempt.id, **changes})
     seen = {name: value for name, value in changes.items() if name in Attempt.__struct_fields__}
     return msgspec.structs.replace(case, attempt=msgspec.structs.replace(case.attempt, **seen))
+
+
+@cache
+def _noting(names: tuple[str, ...]) -> Update:
+    """The statement that writes these columns of the attempt `noted`."""
+    return update(attempt).where(attempt.c.id == bindparam("noted")).values({name: bindparam(name) for name in names})
 
 
 async def close(tx: Tx, owed: Payment, to: PaymentState, failure: Failure | None = None) -> Payment:

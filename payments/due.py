@@ -20,6 +20,12 @@ _DUE_AT = text("""
 SELECT id FROM attempt WHERE next_check_at <= :now AND state <> 'PREPARED' AND provider = :provider
 ORDER BY next_check_at LIMIT :limit
 """)
+_IS_DUE = "SELECT next_check_at <= $2 FROM attempt WHERE id = $1"
+
+
+async def is_due(tx: Tx, attempt_id: UUID) -> bool:
+    """Whether it is time to send it, to end its lease, or to read it again. Most jobs come after a sweep."""
+    return bool(await (await tx.driver()).fetchval(_IS_DUE, attempt_id, tx.now))
 
 
 async def oldest(tx: Tx, *, slow: list[str], limit: int) -> list[UUID]:

@@ -35,6 +35,8 @@ _WRITES = 3
 _WRITERS_SHARE = 0.02
 # A sweep goes on while there is more to do, but comes back to its caller now and then.
 _ROUNDS = 20
+# Attempts claimed in one transaction: enough to share its cost, few enough to lock them for milliseconds only.
+_PAGE = 25
 
 _Step: TypeAlias = Callable[[Case], Awaitable[None]]
 
@@ -62,12 +64,13 @@ class Engine:
 
     async def advance(self, attempt_id: UUID | str) -> None:
         """Send or read one attempt, if that is due. Safe at any time, from anywhere, as often as one likes."""
-        async with self._transaction() as tx:
-            case = await attempts.lock(tx, UUID(str(attempt_id)), skip_locked=True)
-            if case is None or not case.attempt.due(tx.now):
+        wanted = UUID(str(attempt_id))
+        async with self._database.reading() as tx:
+            if not await due.is_due(tx, wanted):
                 return
-            step = await self._claim(tx, case)
-        if step is not None:
+        async with self._transaction() as tx:
+            claimed = [(case, await self._claim(tx, case)) for case in await attempts.take(tx, [wanted])]
+        for case, step in claimed:
             await step(case)
 
     async def sweep(self) -> int:
@@ -79,7 +82,7 @@ class Engine:
             async with self._database.reading() as tx:
                 page = await due.oldest(tx, slow=list(room), limit=self._concurrency)
             ids += page
-            await asyncio.gather(*(self._advance_one(attempt_id) for attempt_id in ids))
+            await asyncio.gather(*(self._advance_many(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE)))
             done += len(ids)
             ids = []
             if len(page) < self._concurrency:
@@ -88,11 +91,22 @@ class Engine:
         await self._health.probe()
         return done
 
-    async def _advance_one(self, attempt_id: UUID) -> None:
+    async def _advance_many(self, ids: Sequence[UUID]) -> None:
+        """Claim in one transaction what takes no more than a claim, and advance the others one by one."""
+        async with self._transaction() as tx:
+            cases = {case.attempt.id: case for case in await attempts.take(tx, ids)}
+            plain = [case for case in cases.values() if _is_plain(tx, case)]
+            claimed = [(case, await self._claim(tx, case)) for case in plain]
+        others = cases.keys() - {case.attempt.id for case in plain}
+        steps = [self._safely(case.attempt.id, partial(step, case)) for case, step in claimed]
+        singly = [self._safely(other, partial(self.advance, other)) for other in others]
+        await asyncio.gather(*steps, *singly)
+
+    async def _safely(self, attempt_id: UUID, do: Callable[[], Awaitable[None]]) -> None:
         """One of many: its trouble must not stop the others. It comes round again."""
         async with self._places:
             try:
-                await self.advance(attempt_id)
+                await do()
             except Exception:
                 log.exception("payments.advance", attempt=str(attempt_id))
 
@@ -104,12 +118,12 @@ class Engine:
 
     # -- claiming: what is next, written down before it is done
 
-    async def _claim(self, tx: Tx, case: Case) -> _Step | None:
+    async def _claim(self, tx: Tx, case: Case) -> _Step:
         tried = case.attempt
         if tried.provider not in self._providers:
             log.error("payments.no_adapter", attempt=str(tried.id), provider=tried.provider)
             await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
-            return None
+            return _nothing
         if tried.state is State.PREPARED:
             return await self._claim_unsent(tx, case)
         if tried.state is State.SENT:
@@ -120,31 +134,31 @@ class Engine:
         await attempts.note(tx, case, reads=tried.reads + 1, next_check_at=again)
         return self._look
 
-    async def _claim_unsent(self, tx: Tx, case: Case) -> _Step | None:
+    async def _claim_unsent(self, tx: Tx, case: Case) -> _Step:
         tried, owed = case.attempt, case.payment
         if owed.state is not PaymentState.OPEN:
             await attempts.move(tx, case, State.DEAD, evidence="SUPERSEDED", next_check_at=None)
-            return None
+            return _nothing
         if tried.deadline is not None and tried.deadline <= tx.now:
             await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, "NOT_SENT LATE")
-            return None
+            return _nothing
         if await routing.must_wait(tx, provider=tried.provider, carrier=owed.carrier, kind=owed.kind):
             await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
-            return None
+            return _nothing
         if await _held(tx, case):
-            return None
+            return _nothing
         if owed.kind is not Kind.COLLECT:
             await attempts.note(tx, case, next_check_at=tx.now + self._lease)
             return self._vet
         await self._mark_sent(tx, case)
         return self._send
 
-    async def _claim_sent(self, tx: Tx, case: Case) -> _Step | None:
+    async def _claim_sent(self, tx: Tx, case: Case) -> _Step:
         assert case.attempt.sent_at is not None
         lease_ends = case.attempt.sent_at + self._lease
         if tx.now >= lease_ends:
             await self._settlement.lost(tx, case, "UNKNOWN LEASE")
-            return None
+            return _nothing
         await attempts.note(tx, case, next_check_at=lease_ends)  # a callback rang before the answer was written
         return self._look
 
@@ -230,6 +244,17 @@ class Engine:
             except LedgerBusy:
                 if not left:
                     raise
+
+
+async def _nothing(_: Case) -> None:
+    """What follows a claim that settled the matter."""
+
+
+def _is_plain(tx: Tx, case: Case) -> bool:
+    """Whether claiming it changes nothing but its row: then many may be claimed in one transaction."""
+    tried = case.attempt
+    late = tried.deadline is not None and tried.deadline <= tx.now
+    return tried.state is not State.SENT and not (tried.state is State.PREPARED and late)
 
 
 async def _held(tx: Tx, case: Case) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, text
 
 from core.database import Tx
 from payments.attempts import Case
@@ -11,15 +11,21 @@ from payments.tables import attempt
 
 # A payout waits for another one of the same amount to the same phone, and looks again this much later.
 _PAUSE = timedelta(seconds=60)
+# Another worker decides about the same phone and amount just now.
+_MOMENT = timedelta(seconds=1)
+
+_FREE = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:phone, :amount_xaf))")
 
 
 async def held_until(tx: Tx, case: Case) -> datetime | None:
     """When to look again because something else goes first; None when the attempt may go out now.
 
-    Two attempts for one phone and amount queue on a lock, so that both cannot find the way free.
+    Of two attempts for one phone and amount one has a lock, so that both cannot find the way free. Nobody waits for
+    it: whoever claims many attempts holds many such locks, and two who wait could do so for each other.
     """
     phone_index, amount_xaf = tx.keys.blind_index(case.payment.phone), case.payment.amount_xaf
-    await tx.value(select(func.pg_advisory_xact_lock(func.hashtextextended(phone_index.hex(), amount_xaf))))
+    if not await tx.value(_FREE, {"phone": phone_index.hex(), "amount_xaf": amount_xaf}):
+        return tx.now + _MOMENT
     alike = attempt.c.phone_index == phone_index, attempt.c.amount_xaf == amount_xaf
     others = *alike, attempt.c.kind == case.payment.kind, attempt.c.id != case.attempt.id
     if case.payment.kind is Kind.COLLECT:
