@@ -40,7 +40,7 @@ _PROMPT_SECONDS = 1000  # longer than the product waits for a payment, so that p
 _LATE_SECONDS = 960.0
 _WATCH_SECONDS = 0.2
 _STOP_SECONDS = 5.0
-_QUIET_SECONDS = 400.0
+_QUIET_SECONDS = 300.0  # and one more for each order
 _ROUNDS = 5  # people's decisions may set money in motion, which may need decisions
 _READY_SECONDS = 60.0
 
@@ -182,10 +182,11 @@ async def _live(plan: Plan, parts: Parts, networks: Networks, clock: SharedClock
     living, hurrying = asyncio.create_task(town.live()), asyncio.create_task(passing.hurry())
     await town.order(plan.orders)
     hurrying.cancel()
-    waiting = await passing.until_quiet(_QUIET_SECONDS)
+    patience = _QUIET_SECONDS + plan.orders
+    waiting = await passing.until_quiet(patience)
     met = await networks.met()
     await networks.misbehave(level="calm", seed=plan.seed, late_seconds=_LATE_SECONDS)  # the storm is over
-    decided, waiting = await _close(parts, networks, passing, waiting)
+    decided, waiting = await _close(parts, networks, passing, waiting, patience)
     living.cancel()
     return table.Report(
         orders=town.placed,
@@ -198,7 +199,9 @@ async def _live(plan: Plan, parts: Parts, networks: Networks, clock: SharedClock
     )
 
 
-async def _close(parts: Parts, networks: Networks, passing: Passing, waiting: list[str]) -> tuple[int, list[str]]:
+async def _close(
+    parts: Parts, networks: Networks, passing: Passing, waiting: list[str], patience: float
+) -> tuple[int, list[str]]:
     """People rule on what waits for them and compare the days, until nothing moves; how often they ruled."""
     finance, decided = await two_of_finance(parts.database), 0
     try:
@@ -208,7 +211,7 @@ async def _close(parts: Parts, networks: Networks, passing: Passing, waiting: li
             await finance.reconcile()
             if not ruled and await passing.is_quiet():
                 break
-            waiting = await passing.until_quiet(_QUIET_SECONDS)
+            waiting = await passing.until_quiet(patience)
     finally:
         await finance.close()
     return decided, waiting
