@@ -88,7 +88,7 @@ class Call:
         self.session = session
         self.phone = phone
         self._typed = deque(typed)
-        self._position = position  # characters of the transcript: the turn's number
+        self._position = position  # the turn's number, the same when it is repeated
         self._walking = walking  # inputs were dialled at once, not typed one by one
         self._deadline = deadline
         self._cursor = 0
@@ -109,7 +109,7 @@ class Call:
     @property
     def session_ref(self) -> str:
         """Names the network session towards payments, which wait for its end; tells nothing by itself."""
-        return self.database.keys.fingerprint("session", self.session.id)
+        return self.database.keys.fingerprint("session", self.session.ref)
 
     # -- questions ---------------------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Call:
         if not self._typed or self._walking or shown is None or shown.id != question.id:
             raise Pause(question)
         try:
-            await verify(self._typed.popleft(), f"{self.session.id}:{self._position}")
+            await verify(self._typed.popleft(), f"{self.session.ref}:{self._position}")
         except GatewayError as problem:
             raise Pause(question, problem) from None
         self._record(Entry(question.id, "secret"))

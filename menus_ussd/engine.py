@@ -1,6 +1,6 @@
 """The conversation engine: one turn, atomic and exactly once.
 
-A turn claims its session, finds what is new in the transcript, appends the answer to the journal, runs the
+A turn claims its session, finds what is new in the request, appends the answer to the journal, runs the
 journey from its top to the first question without an answer, and commits journal, page and receipt together.
 A repeated request finds its receipt and gets the same bytes.
 """
@@ -8,22 +8,23 @@ A repeated request finds its receipt and gets the same bytes.
 import asyncio
 from asyncio import Timeout
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from core import gsm, logs
-from core.crypto import same
 from core.database import Database, Tx
 from core.errors import GatewayError
+from core.ids import new_id
 from core.texts import DEFAULT_LANGUAGE, say
+from menus_ussd import positions
 from menus_ussd.call import Call, End, Pause, Restart
-from menus_ussd.pages import closing, compose, with_notice
+from menus_ussd.pages import BACK, HOME, MORE, closing, compose, with_notice
+from menus_ussd.positions import Position
 from menus_ussd.questions import MAX_INPUT, clean
-from menus_ussd.session import Page, Receipt, Session
+from menus_ussd.session import Page, Receipt, Session, Shown
 from menus_ussd.stores import Claim, SessionStore
-from menus_ussd.turns import Reply, Turn
-
-BACK, HOME, MORE = "0", "00", "98"  # tried before any question reads the input
+from menus_ussd.turns import Ended, Form, Reply, Turn
 
 log = logs.logger(__name__)
 
@@ -58,61 +59,67 @@ class Engine:
 
     async def turn(self, turn: Turn) -> Reply:
         """The page for this turn. Whatever happens, the caller gets a page that says what to do."""
-        language = DEFAULT_LANGUAGE
+        language = turn.language
         try:
-            async with self.store.claim(f"{turn.dialect}:{turn.session_id}") as claim:
+            index = self._keys.blind_index(turn.phone)
+            arrived = self.database.clock.now() if turn.transcript is None else None
+            async with self.store.claim(_key(turn, index)) as claim:
                 language = claim.session.language or language if claim.session else language
                 # The clock starts now: a repeated request has waited for the first one's answer, and gets it.
                 async with asyncio.timeout(self._settings.ussd_soft_deadline_seconds) as deadline:
-                    return await self._claimed(turn, claim, deadline)
+                    return await self._claimed(turn, claim, index, arrived, deadline)
         except TimeoutError:
-            return self._close(language, "ussd.slow")
+            return self._close(turn, language, "ussd.slow")
         except Exception:
             log.exception("ussd_turn_failed", dialect=turn.dialect)
-            return self._close(language, "ussd.trouble")
+            return self._close(turn, language, "ussd.trouble")
 
-    async def _claimed(self, turn: Turn, claim: Claim, deadline: Timeout) -> Reply:
+    async def ended(self, ended: Ended) -> str:
+        """Notes on which screen a session was left, and returns what payments know it by (`Call.session_ref`).
+
+        Told before the last turn, after it, twice or never: nothing of the session changes.
+        """
+        index = self._keys.blind_index(ended.phone) if ended.phone else b""
+        key = _key(ended, index)
+        async with self.store.claim(key) as claim:
+            session = claim.session
+            if session is None and ended.session_id is None:
+                session = await claim.prior(index)
+        step = session.receipts[-1].step if session else None
+        waits = session is not None and not session.ended
+        log.info("ussd_session_over", dialect=ended.dialect, kind=ended.kind, step=step, dropped=waits)
+        return self._keys.fingerprint("session", session.ref if session else key)
+
+    async def _claimed(
+        self, turn: Turn, claim: Claim, index: bytes, arrived: datetime | None, deadline: Timeout
+    ) -> Reply:
         """The turn, with the session held. What is not committed at the end has not happened."""
         session = claim.session
-        index = self._keys.blind_index(turn.phone)
-        position = self.position(turn.session_id, turn.transcript)
-        if session is None:
-            dialled = _dialled(turn.transcript)
+        if session is not None and session.phone_index != index:
+            return self._close(turn, session.language, "ussd.dial_again")
+        at = positions.position(self._keys, turn, session)
+        if session is not None and (receipt := positions.repeated(session, turn, at, arrived)):
+            return Reply(text=receipt.text, expects_input=receipt.expects_input, step=receipt.step, form=receipt.form)
+        if _begins(turn, session):
+            dialled = _dialled(turn)
             session, walking = await self._begin(turn, claim, index, dialled), True
             typed = [] if session.presets else dialled
+        elif session is None:
+            before = await claim.prior(index)
+            return self._close(turn, before.language if before else turn.language, "ussd.dial_again")
         else:
-            if session.phone_index != index:
-                return self._close(session.language, "ussd.dial_again")
-            if receipt := _receipt_at(session, position):
-                return Reply(text=receipt.text, expects_input=receipt.expects_input, step=receipt.step)
-            fresh = self._new_input(session, turn)
+            fresh = positions.new_input(self._keys, session, turn)
             if fresh is None or session.ended:
-                return self._close(session.language, "ussd.dial_again")
+                return self._close(turn, session.language, "ussd.dial_again")
             typed, walking = [fresh], False
-        reply = await self._answer(turn, session, typed, walking, deadline)
-        session.receipts.append(Receipt(*position, reply.text, reply.expects_input, reply.step))
+        reply = await self._answer(turn, session, at, typed, walking, deadline)
+        session.receipts.append(self._receipt(at, reply, arrived))
         await claim.commit(session)
         return reply
 
-    # -- the transcript ----------------------------------------------------------------------------------------
-
-    def position(self, session_id: str, transcript: str) -> tuple[int, str]:
-        """How much was typed so far, and a keyed hash of it: all that is kept of a transcript."""
-        return len(transcript), self._keys.fingerprint("transcript", session_id, transcript)
-
-    def _new_input(self, session: Session, turn: Turn) -> str | None:
-        """What was typed since the last turn; None when the transcript is not a continuation of it.
-
-        The new input is the suffix after what was seen, never the last token: free text may hold `*`.
-        """
-        seen = session.receipts[-1]
-        length, fingerprint = self.position(turn.session_id, turn.transcript[: seen.length])
-        if length != seen.length or not same(fingerprint, seen.fingerprint):
-            return None
-        rest = turn.transcript[seen.length :]
-        if seen.length == 0:
-            return rest
-        return rest[1:] if rest.startswith("*") else None
+    def _receipt(self, at: Position, reply: Reply, arrived: datetime | None) -> Receipt:
+        answered_ms = positions.milliseconds(self.database.clock.now()) if arrived else 0
+        return Receipt(*at, reply.text, reply.expects_input, reply.step, answered_ms, reply.form)
 
     async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes, dialled: Sequence[str]) -> Session:
         """A new network session, carrying what an earlier one of the same phone left unfinished."""
@@ -120,12 +127,16 @@ class Engine:
             caller = await self.conversation.recognise(tx, turn.phone)
             presets = await self.conversation.dial(tx, caller, dialled) if dialled else None
         before = await claim.prior(phone_index)
+        # Only a transcript names its turns for good. A phone, or a number that is given out again, needs more.
+        nonce = "" if turn.transcript is not None else f":{new_id()}"
+        key = _key(turn, phone_index)
         return Session(
-            id=f"{turn.dialect}:{turn.session_id}",
+            id=key,
+            nonce=nonce,
             phone_index=phone_index,
             person_id=str(caller.person_id),
             language=caller.language,
-            run_id=self._run_id(turn),
+            run_id=self._keys.fingerprint("run", key + nonce, turn.transcript or turn.dialled),
             # A number from a wall goes where it says. Anything else may be a talk whose session we lost.
             skips_cart=presets is not None,
             remembered=before is not None,
@@ -133,67 +144,65 @@ class Engine:
             prior=before.unfinished(self.conversation.root_question) if before and not dialled else None,
         )
 
-    def _run_id(self, turn: Turn) -> str:
-        """Names one run of the journey, the same for a repeated request: effects are keyed by it."""
-        return self._keys.fingerprint("run", turn.dialect, turn.session_id, turn.transcript)
-
     # -- the answer --------------------------------------------------------------------------------------------
 
     async def _answer(
-        self, turn: Turn, session: Session, typed: Sequence[str], walking: bool, deadline: Timeout
+        self, turn: Turn, session: Session, at: Position, typed: Sequence[str], walking: bool, deadline: Timeout
     ) -> Reply:
         if not walking:
             try:
                 typed = [clean(typed[0])]
             except GatewayError as problem:
-                return self._again(session, problem)
-            if moved := self._navigate(turn, session, typed[0]):
+                return self._again(turn, session, problem)
+            if moved := self._navigate(turn, session, at, typed[0]):
                 return moved
             typed = [] if typed[0] in (BACK, HOME, MORE) else typed
-        return await self._run(turn, session, typed, walking, deadline)
+        return await self._run(turn, session, at, typed, walking, deadline)
 
-    def _navigate(self, turn: Turn, session: Session, typed: str) -> Reply | None:
+    def _navigate(self, turn: Turn, session: Session, at: Position, typed: str) -> Reply | None:
         """Page forth and back, or change the journal and let the journey run; a reply only when the page is all."""
         shown = session.shown
         if typed == MORE and shown:
             shown.visible = min(shown.visible + 1, len(shown.pages) - 1)
-            return self._page(session, shown.pages[shown.visible])
+            return self._page(turn, session, shown.pages[shown.visible])
         if typed == BACK and shown and shown.visible > 0:
             shown.visible -= 1
-            return self._page(session, shown.pages[shown.visible])
+            return self._page(turn, session, shown.pages[shown.visible])
         if typed == HOME or (typed == BACK and not session.step_back()):
             session.presets.clear()
-            session.begin_anew(self._run_id(turn))
+            session.begin_anew(self._keys.fingerprint("run", session.ref, *map(str, at)))
         return None
 
-    async def _run(self, turn: Turn, session: Session, typed: Sequence[str], walking: bool, deadline: Timeout) -> Reply:
+    async def _run(
+        self, turn: Turn, session: Session, at: Position, typed: Sequence[str], walking: bool, deadline: Timeout
+    ) -> Reply:
         """The journey from its top, until it asks or ends."""
         call = Call(
             database=self.database,
             session=session,
             phone=turn.phone,
             typed=typed,
-            position=len(turn.transcript),
+            position=at.number,
             walking=walking,
             deadline=deadline,
         )
         try:
             end = await self.conversation.root(call)
         except Pause as pause:
-            return await self._show(session, pause)
+            return await self._show(turn, session, pause)
         except Restart as restart:
             if restart.unfinished:
                 session.go_on(restart.unfinished)
             else:
                 session.begin_anew(self._keys.fingerprint("run", session.run_id))
-            return await self._run(turn, session, [], walking, deadline)
+            return await self._run(turn, session, at, [], walking, deadline)
         except GatewayError as problem:
             end = End(problem.text_key, problem.params)
         session.ended, session.shown = True, None
-        text = closing(session.language or DEFAULT_LANGUAGE, end.key, self._settings.ussd_page_septets, **end.params)
+        text = closing(session.language or DEFAULT_LANGUAGE, end.key, turn.page_septets, **end.params)
         return Reply(text=text, expects_input=False, step=end.key)
 
-    async def _show(self, session: Session, pause: Pause) -> Reply:
+    async def _show(self, turn: Turn, session: Session, pause: Pause) -> Reply:
         """Put the question on the screen; the one already there keeps its page and numbers."""
         question, language = pause.question, session.language or DEFAULT_LANGUAGE
         if session.shown is None or session.shown.id != question.id or pause.problem is None:
@@ -203,43 +212,50 @@ class Engine:
                 question,
                 options,
                 can_go_back=session.answers > 0,
-                budget=self._settings.ussd_page_septets,
+                budget=turn.page_septets,
             )
         if pause.problem is not None:
-            return self._again(session, pause.problem)
-        return self._page(session, session.shown.pages[session.shown.visible])
+            return self._again(turn, session, pause.problem)
+        return self._page(turn, session, session.shown.pages[session.shown.visible])
 
-    def _again(self, session: Session, problem: GatewayError) -> Reply:
+    def _again(self, turn: Turn, session: Session, problem: GatewayError) -> Reply:
         """The page on the screen once more, with a line that says what was wrong."""
         assert session.shown is not None
         notice = say(session.language or DEFAULT_LANGUAGE, problem.text_key, **problem.params)
         page = session.shown.pages[session.shown.visible]
-        return self._page(session, Page(with_notice(page, notice, self._settings.ussd_page_septets)))
+        return self._page(turn, session, Page(with_notice(page, notice, turn.page_septets), page.options))
 
-    def _page(self, session: Session, page: Page) -> Reply:
-        return Reply(text=page.text, expects_input=True, step=session.shown.id if session.shown else "")
+    def _page(self, turn: Turn, session: Session, page: Page) -> Reply:
+        shown = session.shown
+        assert shown is not None
+        form = _form(shown, page) if turn.draws_forms else None
+        return Reply(text=page.text, expects_input=True, step=shown.id, form=form)
 
-    def _close(self, language: str | None, key: str) -> Reply:
+    def _close(self, turn: Turn, language: str | None, key: str) -> Reply:
         """A polite end that is no part of the conversation: nothing of it is kept."""
-        text = closing(
-            language or DEFAULT_LANGUAGE,
-            key,
-            self._settings.ussd_page_septets,
-            service_code=self._settings.service_code,
-        )
+        code = turn.service_code or self._settings.service_code
+        text = closing(language or DEFAULT_LANGUAGE, key, turn.page_septets, service_code=code)
         return Reply(text=text, expects_input=False, step=key)
 
 
-def _dialled(transcript: str) -> list[str]:
+def _key(turn: Turn | Ended, phone_index: bytes) -> str:
+    """Where the store keeps the session: under the aggregator's name for it, or else the phone's."""
+    return f"{turn.dialect}:{turn.session_id or phone_index.hex()}"
+
+
+def _form(shown: Shown, page: Page) -> Form:
+    picks = [key for key, _ in page.options] if shown.asks == "line" else []
+    return Form(shown.asks == "secret", picks)
+
+
+def _begins(turn: Turn, session: Session | None) -> bool:
+    """Whether a network session begins here; what is no dial, and of a session that we do not know, is lost."""
+    if turn.kind == "opening":
+        return session is None or session.ended
+    return turn.kind == "begin" or (session is None and turn.transcript is not None)
+
+
+def _dialled(turn: Turn) -> list[str]:
     """What was dialled after the code, part by part, as `clean` takes it in."""
-    parts = (gsm.typed(part) for part in transcript.split("*"))
+    parts = (gsm.typed(part) for part in (turn.transcript or turn.dialled).split("*"))
     return [part for part in parts if 0 < len(part) <= MAX_INPUT]
-
-
-def _receipt_at(session: Session, position: tuple[int, str]) -> Receipt | None:
-    """The answer this position of the transcript already got."""
-    length, fingerprint = position
-    for receipt in reversed(session.receipts):
-        if receipt.length == length and same(receipt.fingerprint, fingerprint):
-            return receipt
-    return None

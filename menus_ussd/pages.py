@@ -3,6 +3,7 @@
 Names are shortened before a list is split; a split keeps whole lines and repeats the navigation line.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from core import gsm, sealed
 from core.texts import say
 from menus_ussd.questions import Menu, Name, Option, Question
 from menus_ussd.session import Page, Shown
+
+BACK, HOME, MORE = "0", "00", "98"  # tried before any question reads the input
+_NAVIGATION = re.compile(rf"(?:^| )({MORE}|{HOME}|{BACK}) ")
 
 # Septets that names are shortened to until everything fits on one page; 16 is still recognised by people.
 NAME_WIDTHS = (60, 40, 30, 24, 20, 16)
@@ -44,12 +48,12 @@ def closing(language: str, key: str, budget: int, **params: object) -> str:
 def compose(language: str, question: Question, options: Sequence[Option], *, can_go_back: bool, budget: int) -> Shown:
     """All pages of a question; those of a Menu are composed once and shared."""
     if not isinstance(options, Menu):
-        return Shown(question.id, _composed(language, question, options, can_go_back, budget))
+        return Shown(question.id, _composed(language, question, options, can_go_back, budget), asks=question.asks)
     key = (language, question.text_id, *question.params.values(), can_go_back, budget)
     pages = options.composed.get(key)
     if pages is None:
         pages = options.composed[key] = _composed(language, question, options, can_go_back, budget)
-    return Shown(question.id, pages)
+    return Shown(question.id, pages, asks=question.asks)
 
 
 def _composed(
@@ -101,6 +105,22 @@ def with_notice(page: Page, notice: str, budget: int) -> str:
         page = Page("\n".join(lines[first:]), page.options)
     room = budget - width(page.text) - 1
     return f"{gsm.shorten(notice, room)}\n{page.text}" if room > 0 else page.text
+
+
+def lines(text: str, keys: Sequence[str]) -> Iterator[Line]:
+    """A page's lines once more, for dialects that draw its options themselves: those of `keys`, and the navigation."""
+    expected = iter(keys)
+    key = next(expected, None)
+    *body, last = text.split("\n")
+    for line in [*body, *([] if _NAVIGATION.match(last) else [last])]:
+        if key is not None and line.startswith(f"{key} "):
+            yield Line(line.removeprefix(f"{key} "), key)
+            key = next(expected, None)
+        else:
+            yield Line(line)
+    if _NAVIGATION.match(last):
+        _, *pairs = _NAVIGATION.split(last)
+        yield from (Line(label, key) for key, label in zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _navigation(back: str, more: str, number: int, pages: int, can_go_back: bool) -> Iterator[str]:

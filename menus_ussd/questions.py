@@ -14,7 +14,7 @@ from core import gsm
 from core.database import Database
 from core.errors import GatewayError, InvalidInput
 from core.gsm import plain
-from menus_ussd.session import Page, Shown
+from menus_ussd.session import Asks, Page, Shown
 
 MAX_INPUT = 160  # characters of one USSD input (D21)
 
@@ -53,6 +53,7 @@ class Question:
 
     stops_walk = False  # a deep dial never walks past a secret or a confirmation
     restarts_numbers = False  # pages number on, unless a question says otherwise
+    asks: Asks = "text"
 
     def __init__(self, id: str, **params: object) -> None:
         self.id = self.text_id = id
@@ -69,6 +70,8 @@ class Question:
 
 class Choice(Question):
     """Pick one line by its number."""
+
+    asks: Asks = "line"
 
     def __init__(self, id: str, source: Source | Sequence[Option], *args: Any, **params: object) -> None:
         super().__init__(id, **params)
@@ -98,6 +101,8 @@ class Confirmation(Choice):
 class ChoiceOrWords(Choice):
     """Pick a line, or key three letters or more to search: the value is then `{"words": …}`."""
 
+    asks = "text"
+
     def read(self, typed: str, shown: Shown) -> Any:
         if len(re.sub(r"[^a-z]", "", plain(typed))) >= 3:
             return {"words": plain(typed)[:30]}
@@ -108,6 +113,7 @@ class Basket(Choice):
     """Pick several lines of the visible page by a string of digits: `335` is two of line 3 and one of line 5."""
 
     restarts_numbers = True
+    asks = "text"
 
     def read(self, typed: str, shown: Shown) -> Any:
         values = dict(shown.pages[shown.visible].options)
@@ -132,6 +138,7 @@ class Secret(Question):
     """Digits that are checked at the edge and enter no journal."""
 
     stops_walk = True
+    asks = "secret"
 
 
 class UnknownNumber(GatewayError):

@@ -1,9 +1,13 @@
 """What is kept of a conversation between two turns. No digit of a secret and no phone number is in here."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+
+from menus_ussd.turns import Form
+
+Asks = Literal["line", "text", "secret"]  # what answers a question: one of its lines, something typed, digits to hide
 
 
 class Entry(Struct, array_like=True):
@@ -27,16 +31,19 @@ class Shown(Struct, array_like=True):
     id: str
     pages: list[Page]
     visible: int = 0
+    asks: Asks = "text"
 
 
 class Receipt(Struct, array_like=True):
-    """The answer to one position of the transcript, so that a repeated request gets the same bytes."""
+    """The answer to one position, so that a repeated request gets the same bytes."""
 
-    length: int  # of the transcript, characters
-    fingerprint: str  # keyed hash of it
+    length: int  # of the transcript in characters, or the number of the turn
+    fingerprint: str  # keyed hash of what was typed
     text: str  # sealed codes stay sealed
     expects_input: bool
     step: str
+    answered_ms: int = 0  # since the epoch, where only the time tells a repeat
+    form: Form | None = None
 
 
 class Unfinished(Struct, array_like=True):
@@ -52,6 +59,7 @@ class Session(Struct, kw_only=True):
     """One network session and the conversation it carries."""
 
     id: str
+    nonce: str = ""  # tells sessions apart that an aggregator gives one id
     phone_index: bytes
     person_id: str
     language: str | None
@@ -64,6 +72,11 @@ class Session(Struct, kw_only=True):
     remembered: bool = False  # the store knew this phone's last session, so its last page was not lost with it
     presets: dict[str, Any] = {}  # answers by question id, from a deep dial
     prior: Unfinished | None = None
+
+    @property
+    def ref(self) -> str:
+        """Names this network session and no other."""
+        return self.id + self.nonce
 
     @property
     def answers(self) -> int:

@@ -13,8 +13,9 @@ from msgspec import Struct, field, structs
 
 from core import sealed
 from menus_ussd import session as codec
-from menus_ussd.engine import BACK, HOME, MORE, Engine
-from menus_ussd.pages import width
+from menus_ussd.engine import Engine
+from menus_ussd.pages import BACK, HOME, MORE, width
+from menus_ussd.positions import transcript_position
 from menus_ussd.session import Receipt, Session
 from menus_ussd.stores.memory import MemorySessionStore
 from menus_ussd.turns import Reply, Turn
@@ -87,15 +88,18 @@ class Walker:
     async def _dial(self, phone: str, dialled: str) -> None:
         self._number += 1
         session_id = f"dial-{self._number}"
-        turn = Turn(dialect=DIALECT, session_id=session_id, phone=phone, transcript=dialled)
-        self._arrive(None, dialled or "dial", session_id, phone, await self._engine.turn(turn))
+        reply = await self._say(session_id, phone, dialled)
+        self._arrive(None, dialled or "dial", session_id, phone, reply)
+
+    async def _say(self, session_id: str, phone: str, transcript: str) -> Reply:
+        budget = self._engine.database.settings.ussd_page_septets
+        turn = Turn(dialect=DIALECT, session_id=session_id, phone=phone, transcript=transcript, page_septets=budget)
+        return await self._engine.turn(turn)
 
     async def _try_all(self, fork: Fork) -> None:
         for typed in self._inputs(fork):
             session_id = self._copy(fork.session)
-            reply = await self._engine.turn(
-                Turn(dialect=DIALECT, session_id=session_id, phone=fork.phone, transcript=typed)
-            )
+            reply = await self._say(session_id, fork.phone, typed)
             self._arrive(fork.session, typed, session_id, fork.phone, reply)
 
     def _inputs(self, fork: Fork) -> list[str]:
@@ -114,7 +118,8 @@ class Walker:
         self._number += 1
         session_id = f"fork-{self._number}"
         last = session.receipts[-1]
-        receipt = Receipt(*self._engine.position(session_id, ""), last.text, last.expects_input, last.step)
+        start = transcript_position(self._engine.database.keys, session_id, "")
+        receipt = Receipt(*start, last.text, last.expects_input, last.step)
         self._store.write(structs.replace(session, id=f"{DIALECT}:{session_id}", receipts=[receipt]))
         return session_id
 

@@ -1,1 +1,1 @@
-"""USSD: one route per aggregator; a dialect decodes to a Turn and encodes a Reply."""
+"""USSD: one door per aggregator; its dialect decodes to a Turn and encodes a Reply."""

@@ -32,6 +32,7 @@ class ToyShop:
     """What the toy conversation did, as a test wants to count it."""
 
     def __init__(self) -> None:
+        self.names = TOYS
         self.listed = 0
         self.pins: dict[str, str] = {}
         self.sold_out = False
@@ -40,7 +41,7 @@ class ToyShop:
 
     async def toys(self, tx: Tx) -> list[Option]:
         self.listed += 1
-        return [Option(Name(name), number) for number, name in enumerate(TOYS, 1)]
+        return [Option(Name(name), number) for number, name in enumerate(self.names, 1)]
 
     async def price(self, tx: Tx, *, toy: int) -> int:
         return toy * 100
