@@ -14,8 +14,13 @@ import msgspec
 # As long as SQLAlchemy's pool is waited for, and as asyncpg waits for a server.
 _WAIT_SECONDS = 10
 
-# What says that the server is gone, or going.
-AWAY = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+# What says that the server is gone, or going. The internal error: its farewell came just when we began to speak.
+AWAY = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 class Row(asyncpg.Record):  # type: ignore[misc]

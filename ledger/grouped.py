@@ -22,7 +22,7 @@ from core.drivers import AWAY
 from core.effects import KeyReused
 from core.errors import GatewayError
 from core.logs import logger
-from ledger.errors import AccountMismatch, LedgerBusy, PostingUnknown
+from ledger.errors import LedgerBusy, PostingUnknown
 from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places, same_request
 
 _LOOK = "SELECT locked_accounts($1)"
@@ -34,6 +34,7 @@ _REST_SECONDS = 0.2  # before a lost connection is made anew
 
 # A flush waits for nobody's lock longer than this; who needs an account that stays locked is set aside and looks again.
 _SESSION = {"synchronous_commit": "on", "lock_timeout": "100ms"}
+_LOST = (*AWAY, OSError, TimeoutError)
 _LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 _LOOK_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0  # as long as a transaction waits for a lock
@@ -142,7 +143,7 @@ class GroupedPosting:
                     connection = await self._database.drivers.connect(**_SESSION)
                 lost = PostingUnknown
                 await self._flush(connection, batch)
-            except (*AWAY, OSError, TimeoutError):
+            except _LOST:
                 log.warning("ledger.lost_connection", journals=len(batch))
                 if connection is not None:
                     connection.terminate()
@@ -158,7 +159,7 @@ class GroupedPosting:
             finally:
                 self._busy -= 1
         if connection is not None:
-            with suppress(*AWAY, OSError):
+            with suppress(*_LOST):
                 await connection.close()
 
     async def _next(self) -> list[_Waiting]:
@@ -216,9 +217,9 @@ class GroupedPosting:
             return
         try:
             await self._write(connection, batch, judging=False)
-        except (*AWAY, *_LOCKED):
+        except (*_LOST, *_LOCKED):
             raise
-        except (asyncpg.PostgresError, AccountMismatch) as problem:
+        except Exception as problem:
             if len(batch) == 1:
                 self._answer_all(batch, _reason(problem))
             elif isinstance(problem, asyncpg.PostgresError) and fact(problem) is not None:
@@ -230,7 +231,7 @@ class GroupedPosting:
         """Write those that can be posted, in their order; one caller's refusal never fails another's journal."""
         try:
             await self._write(connection, batch, judging=True)
-        except (*AWAY, *_LOCKED):
+        except (*_LOST, *_LOCKED):
             raise
         except asyncpg.PostgresError:
             await self._each(connection, batch)
@@ -240,9 +241,9 @@ class GroupedPosting:
         for waiting in batch:
             try:
                 await self._write(connection, [waiting], judging=False)
-            except AWAY:
+            except _LOST:
                 raise
-            except (asyncpg.PostgresError, AccountMismatch) as problem:
+            except Exception as problem:
                 self._answer(waiting, _reason(problem))
 
     async def _write(self, connection: Any, batch: Sequence[_Waiting], *, judging: bool) -> None:
@@ -259,8 +260,6 @@ def _limited(journal: Journal) -> frozenset[str]:
     return frozenset(account.code for account in sides if not account.hot)
 
 
-def _reason(problem: asyncpg.PostgresError | GatewayError) -> Exception:
+def _reason(problem: Exception) -> Exception:
     """What the caller is told: the business fact, where there is one."""
-    if isinstance(problem, GatewayError):
-        return problem
-    return fact(problem) or problem
+    return (fact(problem) if isinstance(problem, asyncpg.PostgresError) else None) or problem

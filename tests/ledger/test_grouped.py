@@ -80,6 +80,7 @@ async def test_one_refusal_never_fails_another(database: Database, owner: Databa
         (moving("back", Leg(ANNA, FLOAT, 1), reverses=first.journal_id), False),
         (moving("back twice", Leg(ANNA, FLOAT, 1), reverses=first.journal_id), AlreadyReversed),
         (moving("nul\0", Leg(FLOAT, BEN, 1)), asyncpg.CharacterNotInRepertoireError),
+        (moving("\ud800", Leg(FLOAT, BEN, 1)), asyncpg.DataError),
         (moving("mixed", Leg(FLOAT, chart.points(UUID(int=7)), 1)), CurrencyMismatch),
         (moving("last", Leg(FLOAT, BEN, 10)), False),
     ]
