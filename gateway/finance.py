@@ -45,7 +45,7 @@ async def waiting(database: Database, arguments: argparse.Namespace) -> str:
 
 
 async def rule(database: Database, arguments: argparse.Namespace) -> str:
-    by = await _sign_in(database, arguments.username)
+    by = await sign_in(database, arguments.username)
     async with database.transaction() as tx:
         made = await decisions.propose(
             tx,
@@ -59,7 +59,7 @@ async def rule(database: Database, arguments: argparse.Namespace) -> str:
 
 
 async def resolve(database: Database, arguments: argparse.Namespace) -> str:
-    by, resolution = await _sign_in(database, arguments.username), Resolution(arguments.resolution)
+    by, resolution = await sign_in(database, arguments.username), Resolution(arguments.resolution)
     async with database.transaction() as tx:
         made = await resolving.propose(
             tx, item_id=arguments.item, resolution=resolution, reason=arguments.reason, by=by
@@ -68,14 +68,14 @@ async def resolve(database: Database, arguments: argparse.Namespace) -> str:
 
 
 async def approve(database: Database, arguments: argparse.Namespace) -> str:
-    by = await _sign_in(database, arguments.username)
+    by = await sign_in(database, arguments.username)
     async with _adapters(database) as providers, database.transaction() as tx:
         done = await make_approvals(providers).approve(tx, proposal_id=arguments.proposal, by=by)
     return say(arguments.language, "finance.approved", id=done.id, kind=done.kind, subject=done.subject)
 
 
 async def reject(database: Database, arguments: argparse.Namespace) -> str:
-    by = await _sign_in(database, arguments.username)
+    by = await sign_in(database, arguments.username)
     async with database.transaction() as tx:
         done = await four_eyes.reject(tx, proposal_id=arguments.proposal, by=by)
     return say(arguments.language, "finance.rejected", id=done.id, kind=done.kind, subject=done.subject)
@@ -85,7 +85,7 @@ async def reject(database: Database, arguments: argparse.Namespace) -> str:
 
 
 async def propose_payout(database: Database, arguments: argparse.Namespace) -> str:
-    by = await _sign_in(database, arguments.username)
+    by = await sign_in(database, arguments.username)
     async with database.transaction() as tx:
         payee = await batches.payee_of(tx, restaurant_number=arguments.restaurant)
         made = await approved.propose(
@@ -103,7 +103,7 @@ async def propose_payout(database: Database, arguments: argparse.Namespace) -> s
 async def pay_batch(database: Database, arguments: argparse.Namespace) -> str:
     name, file = arguments.file
     lines = batches.parse(file)
-    by = await _sign_in(database, arguments.username)
+    by = await sign_in(database, arguments.username)
     outcomes = await batches.pay(database, lines, batch=arguments.name or name, by=by)
     return screens.batch(outcomes, arguments.language)
 
@@ -179,7 +179,7 @@ def _known(provider: str, carrier: str | None) -> None:
 # ---- who is there ----------------------------------------------------------------------------------------
 
 
-async def _sign_in(database: Database, username: str) -> UUID:
+async def sign_in(database: Database, username: str) -> UUID:
     """The finance user, by password and one-time code: from STAFF_PASSWORD and STAFF_TOTP, else asked for."""
     password = os.environ.get("STAFF_PASSWORD") or getpass(f"Password of {username}: ")
     totp = os.environ.get("STAFF_TOTP") or getpass("One-time code: ")

@@ -7,7 +7,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
-from channels.api import catalogue, finance, login, orders, reports, wallet, withdrawals
+from channels.api import catalogue, finance, ledger, login, orders, reports, wallet, withdrawals
 from channels.api.access import allow, caller, no_flood
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
@@ -76,6 +76,12 @@ def _finance() -> Router:
             finance.resolve,
             finance.propose_payout,
             finance.list_payouts,
+            ledger.propose_posting,
+            ledger.propose_reversal,
+            ledger.audit_trail,
+            ledger.list_periods,
+            ledger.close_period,
+            ledger.propose_reopening,
         ],
         guards=[allow("finance", "admin")],
         dependencies={"caller": Provide(caller, sync_to_thread=False)},
