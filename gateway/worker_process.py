@@ -20,6 +20,7 @@ from gateway.schema import require_newest
 from gateway.worker import Sweep, Worker
 from ledger import holds
 from ledger.marks import Marks
+from ledger.seals import Seals
 from marketplace.delivery import dispatch
 from marketplace.notifications.carrier import Carrier
 from marketplace.notifications.service import SEND_JOB, Outbox
@@ -87,6 +88,7 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
             Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
             Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
             Sweep("marks", 1.0, Marks(database).advance),
+            Sweep("seals", database.settings.seal_seconds, Seals(database).advance),
             Sweep("holds", 5.0, partial(holds.expire, database)),
             Sweep("payouts", 5.0, partial(payouts.sweep, database)),
             Sweep("reconciliation", 600.0, partial(reconcile.sweep, database, providers)),

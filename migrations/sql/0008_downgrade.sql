@@ -24,5 +24,7 @@ DROP FUNCTION post_journal, post_journals, judge_journals, open_hold, end_hold, 
               close_period, complete_period, reopen_period, open_account;
 DROP VIEW numbered_entry, account_balance, entry, journal;
 DROP TABLE posting, hold, balance_mark, turnover, period_event, books, account;
+DROP FUNCTION add_seal;
+DROP TABLE seal;
 DROP SEQUENCE journal_id;
 DROP FUNCTION refuse_change, family_of, sign_of;
