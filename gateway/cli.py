@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -90,13 +89,26 @@ def _config(_: argparse.Namespace) -> None:
         _print(f"{name}={value}")
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(arguments: argparse.Namespace) -> int:
     """Check that books, orders, payments and the provider's balance agree."""
     from gateway.doctor import examine
+    from gateway.evidence import examine_deeply
 
-    findings = _with_database(examine)
+    findings, sealed = _with_database(examine_deeply) if arguments.deep else (_with_database(examine), "")
     _print("\n".join(findings) or "All is well.")
+    if sealed:
+        _print(sealed)
     return 1 if findings else 0
+
+
+def _receipt(arguments: argparse.Namespace) -> None:
+    """Print the receipt of a journal: proof that it is in the sealed books. `verify FILE` checks one, offline."""
+    from gateway.evidence import check_receipt, issue_receipt
+
+    if arguments.journal == "verify":
+        _print("\n".join(check_receipt(arguments.file, head=arguments.head)))
+    else:
+        sys.stdout.write(_with_database(lambda database: issue_receipt(database, arguments.journal)))
 
 
 def _simulator(arguments: argparse.Namespace) -> None:
@@ -129,15 +141,10 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    """Print a report of the books."""
-    from gateway.reports import REPORTS
-    from ledger.rendering import render
+    """Write a report: of the books, of orders, of people, of providers."""
+    from gateway.reports import print_report
 
-    async def make(database: "Database") -> str:
-        async with database.reading() as tx:
-            return render(await REPORTS[arguments.name](tx, arguments), arguments.format, arguments.language)
-
-    sys.stdout.write(_with_database(make))
+    _with_database(lambda database: print_report(database, arguments))
 
 
 def _with_database(work: "Callable[[Database], Awaitable[Result]]") -> Result:
@@ -176,7 +183,11 @@ def _parser() -> argparse.ArgumentParser:
     dial.add_argument("code", help="what to dial, for example '*237*1#'")
     dial.add_argument("--from", dest="msisdn", required=True, metavar="MSISDN", help="whose phone it is")
     verb("config", _config)
-    verb("doctor", _doctor)
+    verb("doctor", _doctor).add_argument("--deep", action="store_true", help="compute every seal again too")
+    receipt = verb("receipt", _receipt)
+    receipt.add_argument("journal", metavar="JOURNAL", help="its number; or the word verify, and a file")
+    receipt.add_argument("file", nargs="?", type=Path, help="the receipt to check")
+    receipt.add_argument("--head", default="", metavar="HEX", help="the head that was published")
     simulator = verb("simulator", _simulator)
     simulator.add_argument("--port", type=int)
     simulator.add_argument("--data", type=Path, required=True, help="directory of its own database")
@@ -198,18 +209,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_report_arguments(report: argparse.ArgumentParser) -> None:
-    report.add_argument("name", choices=("trial-balance", "account-statement"))
-    report.add_argument("--format", choices=("text", "csv", "json"), default="text")
+    report.add_argument("name", help="for example trial-balance; any other word lists them all")
+    report.add_argument("--format", default="text", help="text, csv, json, xlsx or pdf; some have others (text)")
     report.add_argument("--language", choices=("fr", "en"), default="fr")
-    report.add_argument("--account", help="code of the account, for a statement")
-    report.add_argument("--since", type=_instant, help="ISO 8601; UTC unless it says otherwise")
-    report.add_argument("--until", type=_instant, help="the same; for a balance, its instant")
-    report.add_argument("--limit", type=int, default=10_000, help="lines at most")
-
-
-def _instant(raw: str) -> datetime:
-    instant = datetime.fromisoformat(raw)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    report.add_argument("--as-of", metavar="WHEN", help="up to the end of a month, a day or an instant (now)")
+    report.add_argument("--since", metavar="WHEN", help="from the beginning of it (from the first journal on)")
+    report.add_argument("--until", metavar="WHEN", help="up to its end (now)")
+    report.add_argument("--account", metavar="CODE", help="of which account, for its statement")
+    report.add_argument("--order", metavar="ID", help="of which order, for its receipt")
+    report.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
 
 
 def _failed(why: str) -> int:

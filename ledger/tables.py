@@ -135,6 +135,7 @@ balance_mark = Table(
     Column("journal_id", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("balance", BigInteger, nullable=False),
+    Index("ix_balance_mark_account_id_seq", "account_id", "seq"),
 )
 
 # What each family of accounts turned over, by the business day on which it counts.

@@ -64,7 +64,8 @@ def _finance() -> Router:
     return Router(
         "/",
         route_handlers=[
-            reports.trial_balance,
+            reports.list_reports,
+            reports.make_report,
             reports.account_statement,
             finance.list_proposals,
             finance.approve,

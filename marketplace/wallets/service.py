@@ -65,7 +65,7 @@ async def statement(tx: Tx, *, person_id: UUID, days: int = 30) -> list[Movement
     """What went in and out of the wallet in the last `days`, newest first."""
     code, since = chart.wallet(person_id).code, tx.now - timedelta(days=days)
     try:
-        page = await account_statement(tx, code=code, since=since, limit=MOST_MOVEMENTS)
+        page = await account_statement(tx, code=code, since=since, limit=MOST_MOVEMENTS, newest=True)
     except NotFound:  # never used
         return []
     return [_movement(line) for line in reversed(page.lines)]

@@ -20,10 +20,11 @@ FROM account LEFT JOIN LATERAL (
     SELECT balance, seq FROM numbered WHERE account_id = account.id ORDER BY seq DESC LIMIT 1
 ) AS last ON true;
 
-DROP FUNCTION post_journal, post_journals, judge_journals, open_hold, end_hold, capture_hold, mark_balances,
+DROP FUNCTION post_journal, post_journals, judge_journals, locked_accounts, open_hold, end_hold, capture_hold, mark_balances,
               close_period, complete_period, reopen_period, open_account;
-DROP VIEW numbered_entry, account_balance, entry, journal;
-DROP TABLE posting, hold, balance_mark, turnover, period_event, books, account;
+DROP FUNCTION entries_before, entries_up_to, entries_of;
+DROP VIEW account_family, account_balance, entry, journal;
+DROP TABLE posting, hold, balance_mark, turnover, period_event, books, account, provider_balance;
 DROP FUNCTION add_seal;
 DROP TABLE seal;
 DROP SEQUENCE journal_id;

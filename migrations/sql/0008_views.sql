@@ -23,14 +23,3 @@ SELECT id, code, family, kind, currency, debit_sign, hot, opened_at, held,
               WHERE credit_account = account.id AND credit_seq IS NULL AND journal_id > (SELECT marked_to FROM books)))
        ELSE balance END::bigint AS balance
 FROM account;
-
--- The entries of every account with number and balance, those of hot accounts counted on from the last mark before them.
-CREATE VIEW numbered_entry AS
-SELECT account_id, seq, debit, credit, balance, other_account, journal_id, leg, kind, effective_at, recorded_at
-FROM entry WHERE seq IS NOT NULL
-UNION ALL
-SELECT account_id, row_number() OVER so_far,
-       debit, credit, (debit_sign * sum(debit - credit) OVER so_far)::bigint,
-       other_account, journal_id, leg, entry.kind, effective_at, recorded_at
-FROM entry JOIN account ON account.id = account_id WHERE seq IS NULL
-WINDOW so_far AS (PARTITION BY account_id ORDER BY journal_id, leg);

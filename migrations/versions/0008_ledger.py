@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _SQL = Path(__file__).parent.parent / "sql"
-_UPGRADE = ("tables", "views", "posting", "holds", "marks", "close", "append_only", "seals")
+_UPGRADE = ("tables", "views", "posting", "holds", "marks", "close", "reports", "append_only", "seals")
 
 
 def upgrade() -> None:

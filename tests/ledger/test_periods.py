@@ -20,7 +20,9 @@ from ledger.journals import Journal, many, places
 from ledger.marks import Marks
 from ledger.periods import NotTheLastPeriod, PeriodGap, PeriodNotOver, PostingsUnderWay, read_period
 from ledger.rendering import render
-from ledger.reports import account_statement, statement_table, trial_balance, trial_balance_table
+from ledger.reporting import BEGINNING, Asked, snapshot, whole
+from ledger.reports.balances import TRIAL_BALANCE
+from ledger.reports.statements import ACCOUNT_STATEMENT
 from ledger.service import Leg, Posted, call, post
 from tests.ledger.books import ANNA, BEN, FLOAT, give, held, pay
 
@@ -47,10 +49,9 @@ async def events(database: Database) -> list[tuple[str, str]]:
 
 async def october(database: Database) -> list[str]:
     """Everything that finance reads of October, byte for byte."""
-    end = OCTOBER.ends_at - timedelta(microseconds=1)
-    async with database.reading() as tx:
-        balances = trial_balance_table(await trial_balance(tx, as_of=end))
-        lines = statement_table(await account_statement(tx, code=FLOAT.code, until=OCTOBER.ends_at))
+    async with snapshot(database) as tx:
+        balances = await whole(tx, TRIAL_BALANCE, Asked(BEGINNING, OCTOBER.ends_at))
+        lines = await whole(tx, ACCOUNT_STATEMENT, Asked(BEGINNING, OCTOBER.ends_at, FLOAT.code))
     return [render(table, form) for table in (balances, lines) for form in ("text", "csv", "json")]
 
 

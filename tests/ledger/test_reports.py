@@ -1,20 +1,21 @@
-"""What finance reads agrees with what was posted, at any instant and page by page."""
+"""What finance reads agrees with what was posted, at any instant, whatever of it has been added up already."""
 
-import csv
-import io
-import json
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from core.clock import ManualClock
+from core.clock import DOUALA, ManualClock
 from core.database import Database
-from core.errors import NotFound
-from core.texts import LANGUAGES
+from core.errors import InvalidInput
 from ledger import chart
-from ledger.rendering import render
-from ledger.reports import Statement, account_statement, statement_table, trial_balance, trial_balance_table
+from ledger.marks import Marks
+from ledger.rendering import Row
+from ledger.reporting import TICK, Asked, Report, snapshot, whole
+from ledger.reports import REPORTS
+from ledger.reports.asking import read
+from ledger.reports.balances import BALANCE_SHEET, INCOME_STATEMENT, TRIAL_BALANCE, moved
 from ledger.service import Leg, post
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +28,11 @@ POINTS = chart.points(UUID(int=1, version=4))
 async def write(database: Database, key: str, *legs: Leg, effective_at: datetime | None = None) -> None:
     async with database.transaction() as tx:
         await post(tx, key=key, kind="test", legs=legs, effective_at=effective_at)
+
+
+async def rows(database: Database, report: Report, **asked: str) -> list[Row]:
+    async with snapshot(database) as tx:
+        return list((await whole(tx, report, read(report, now=tx.now, **asked))).rows)
 
 
 @pytest.fixture
@@ -42,12 +48,12 @@ async def books(database: Database, clock: ManualClock) -> Database:
     return database
 
 
-async def sides(database: Database, as_of: datetime | None = None) -> dict[str, int]:
-    """Family -> debit minus credit."""
-    async with database.reading() as tx:
-        report = await trial_balance(tx, as_of=as_of)
-    assert all(total.difference == 0 and total.debit == total.credit for total in report.totals)
-    return {line.code: line.debit - line.credit for line in report.lines}
+async def sides(database: Database, as_of: str | None = None) -> dict[str, int]:
+    """Family -> debit minus credit; both columns of each currency are equal."""
+    found = await rows(database, TRIAL_BALANCE, **({"as_of": as_of} if as_of else {}))
+    for currency in {row[2] for row in found}:
+        assert sum(row[3] - row[4] for row in found if row[2] == currency) == 0  # type: ignore[operator]
+    return {str(row[0]): row[3] - row[4] for row in found}  # type: ignore[operator]
 
 
 async def test_the_trial_balance_shows_a_family_as_one_line(books: Database) -> None:
@@ -59,115 +65,131 @@ async def test_the_trial_balance_shows_a_family_as_one_line(books: Database) -> 
         "expense:points_issued": 30,
         "points": -30,
     }
-    async with books.reading() as tx:
-        report = await trial_balance(tx)
-    assert [(total.currency, total.debit) for total in report.totals] == [("XAF", 4000), ("PTS", 30)]
-    assert {line.code: line.accounts for line in report.lines}["wallet"] == 2
 
 
 async def test_a_past_instant_counts_what_was_effective_by_then(books: Database, clock: ManualClock) -> None:
     start = clock.now() - timedelta(days=2)
-    assert await sides(books, start - timedelta(seconds=1)) == {}
-    assert await sides(books, start) == {"float:campay:mtn": 3705, "wallet": -3800, "expense:provider_fees": 95}
-    late = await sides(books, start + timedelta(hours=1))
-    assert (late["float:campay:mtn"], late["expense:provider_rounding"]) == (3700, 5)
-    assert await sides(books, clock.now()) == await sides(books)
+    assert await sides(books, (start - timedelta(seconds=1)).isoformat()) == {}
+    on_first_day = {"float:campay:mtn": 3705, "wallet": -3800, "expense:provider_fees": 95}
+    assert await sides(books, start.isoformat()) == on_first_day
+    late = await sides(books, (start + timedelta(hours=1)).isoformat())
+    assert late == on_first_day | {"float:campay:mtn": 3700, "expense:provider_rounding": 5}
+    assert await sides(books, "2026-11-21") == late
+    assert await sides(books, clock.now().isoformat()) == await sides(books)
+
+
+async def test_what_counts_later_is_not_there_yet(books: Database, clock: ManualClock) -> None:
+    today = await sides(books)
+    await write(books, "5", Leg(FLOAT, ANNA, 9), effective_at=clock.now() + timedelta(days=3))
+    assert await sides(books) == today
+    clock.advance(days=3)
+    assert (await sides(books))["wallet"] == -4009
 
 
 async def test_an_overdrawn_float_stands_in_the_other_column(database: Database) -> None:
     await write(database, "1", Leg(chart.SUSPENSE_SURPLUS, FLOAT, 70))
-    assert await sides(database) == {"float:campay:mtn": -70, "suspense:surplus": 70}
-
-
-async def test_a_statement_follows_the_balance_page_by_page(books: Database) -> None:
-    pages: list[Statement] = []
-    async with books.reading() as tx:
-        while not pages or pages[-1].next is not None:
-            after = pages[-1].next if pages else None
-            pages.append(await account_statement(tx, code=FLOAT.code, limit=2, after=after))
-    assert [(page.opening, page.closing) for page in pages] == [(0, 3905), (3905, 3900)]
-    lines = [line for page in pages for line in page.lines]
-    assert [(line.seq, line.debit, line.credit, line.balance) for line in lines] == [
-        (1, 3705, 0, 3705),
-        (2, 200, 0, 3905),
-        (3, 0, 5, 3900),
+    assert await rows(database, TRIAL_BALANCE) == [
+        ("float:campay:mtn", "asset", "XAF", 0, 70),
+        ("suspense:surplus", "liability", "XAF", 70, 0),
     ]
-    assert [line.other_account for line in lines] == [ANNA.code, BEN.code, chart.PROVIDER_ROUNDING.code]
 
 
-async def test_a_statement_of_a_period_opens_with_what_was_there(books: Database, clock: ManualClock) -> None:
-    second_day = clock.now() - timedelta(days=1)
+@pytest.mark.parametrize("marked", [0, 1, 3, 4])
+async def test_it_does_not_matter_what_has_been_added_up(
+    books: Database, clock: ManualClock, marked: int, mark: Callable[[int], Awaitable[None]]
+) -> None:
+    """Every instant at which something happened, and those around it, as ends and as beginnings."""
+    instants = [clock.now() + timedelta(days=days, hours=hours) for days in (-3, -2, -1, 0, 1) for hours in (0, 1)]
+    instants += [datetime(2026, 11, day, tzinfo=DOUALA) for day in (21, 22, 23, 24)]
+    edges = sorted(instant + shift for instant in instants for shift in (-TICK, TICK - TICK, TICK))
+    pairs = [(since, until) for since in edges for until in edges if since <= until][::7]
     async with books.reading() as tx:
-        page = await account_statement(tx, code=ANNA.code, since=second_day, until=second_day + timedelta(hours=1))
-        assert (page.opening, [line.debit for line in page.lines], page.closing) == (3800, [1000], 2800)
-        quiet = await account_statement(tx, code=ANNA.code, since=clock.now())
-        assert (quiet.opening, quiet.lines, quiet.closing, quiet.next) == (2800, [], 2800, None)
-        before = await account_statement(tx, code=ANNA.code, until=clock.now() - timedelta(days=2))
-        assert (before.opening, before.lines, before.closing) == (0, [], 0)
-
-
-async def test_there_is_no_statement_of_an_account_never_opened(database: Database) -> None:
-    with pytest.raises(NotFound):
-        async with database.reading() as tx:
-            await account_statement(tx, code="wallet:nobody")
-
-
-async def test_people_read_the_trial_balance(books: Database) -> None:
+        before = [await moved(tx, *pair) for pair in pairs]
+    await mark(marked)
     async with books.reading() as tx:
-        table = trial_balance_table(await trial_balance(tx))
-    assert render(table, "text", "en") == (
-        "Trial balance\n"
-        "As of: 2026-11-23 12:00\n"
-        "\n"
-        "Account                    Kind       Currency  Accounts  Debit  Credit\n"
-        "-------------------------  ---------  --------  --------  -----  ------\n"
-        "float:campay:mtn           asset      XAF              1  3 900\n"
-        "wallet                     liability  XAF              2          4 000\n"
-        "expense:provider_fees      expense    XAF              1     95\n"
-        "expense:provider_rounding  expense    XAF              1      5\n"
-        "points                     liability  PTS              1             30\n"
-        "expense:points_issued      expense    PTS              1     30\n"
-        "-------------------------  ---------  --------  --------  -----  ------\n"
-        "Total                                 XAF                 4 000   4 000\n"
-        "Total                                 PTS                    30      30\n"
+        assert [await moved(tx, *pair) for pair in pairs] == before
+    assert any(before)
+
+
+@pytest.fixture
+def mark(database: Database) -> Callable[[int], Awaitable[None]]:
+    """Adds up to a journal, as the worker would."""
+
+    async def up_to(journal_id: int) -> None:
+        async with database.transaction() as tx:
+            await (await tx.driver()).execute("SELECT mark_balances($1)", journal_id)
+
+    return up_to
+
+
+# ---- what we have and what we earned ---------------------------------------------------------------------
+
+
+async def test_the_two_sides_of_a_balance_sheet_are_equal(books: Database) -> None:
+    await Marks(books).advance()
+    await write(books, "5", Leg(FLOAT, chart.COMMISSION, 300), Leg(FLOAT, chart.OWNERS_CAPITAL, 1000))
+    assert await rows(books, BALANCE_SHEET) == [
+        ("float:campay:mtn", "asset", "XAF", 5200, 0),
+        ("wallet", "liability", "XAF", 0, 4000),
+        ("equity:capital", "equity", "XAF", 0, 1000),
+        ("points", "liability", "PTS", 0, 30),
+        ("result", "equity", "XAF", 0, 300 - 95 - 5),
+        ("result", "equity", "PTS", 0, -30),
+    ]
+
+
+async def test_the_income_statement_is_of_its_period(books: Database) -> None:
+    await write(books, "5", Leg(FLOAT, chart.COMMISSION, 300))
+    first_day = await rows(books, INCOME_STATEMENT, since="2026-11-21", until="2026-11-21")
+    assert first_day == [
+        ("expense:provider_fees", "expense", "XAF", -95),
+        ("expense:provider_rounding", "expense", "XAF", -5),
+    ]
+    third_day = await rows(books, INCOME_STATEMENT, since="2026-11-23")
+    assert third_day == [
+        ("income:commission", "income", "XAF", 300),
+        ("expense:points_issued", "expense", "PTS", -30),
+    ]
+    both = await rows(books, INCOME_STATEMENT, since="2026-11", until="2026-11")
+    assert {row[0]: row[3] for row in both} == {row[0]: row[3] for row in (*first_day, *third_day)}
+
+
+# ---- asking ----------------------------------------------------------------------------------------------
+
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=DOUALA)
+
+
+def test_a_month_a_day_and_an_instant_are_meant_whole() -> None:
+    assert read(INCOME_STATEMENT, now=NOW, since="2026-10", until="2026-10") == Asked(
+        datetime(2026, 10, 1, tzinfo=DOUALA), datetime(2026, 11, 1, tzinfo=DOUALA)
     )
-    assert "Balance générale\nArrêtée au : 2026-11-23 12:00\n" in render(table, "text", "fr")
-
-
-async def test_programs_read_the_trial_balance(books: Database, clock: ManualClock) -> None:
-    async with books.reading() as tx:
-        table = trial_balance_table(await trial_balance(tx))
-    rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
-    assert rows[0] == {"account": "float:campay:mtn", "kind": "asset", "currency": "XAF", "accounts": "1",
-                       "debit": "3900", "credit": "0"}  # fmt: skip
-    report = json.loads(render(table, "json"))
-    assert report["as_of"] == clock.now().isoformat()
-    assert report["rows"][1]["credit"] == 4000
-    assert report["totals"][0] == {"currency": "XAF", "debit": 4000, "credit": 4000}
-
-
-async def test_people_read_a_statement(books: Database) -> None:
-    async with books.reading() as tx:
-        table = statement_table(await account_statement(tx, code="expense:provider_rounding"))
-    assert render(table, "text", "fr") == (
-        "Relevé de compte\n"
-        "Compte : expense:provider_rounding\n"
-        "Devise : XAF\n"
-        "Solde initial : 0\n"
-        "Solde final : 5\n"
-        "\n"
-        "N°  Saisie            Date d'effet      Écriture  Opération  Contrepartie      Débit  Crédit  Solde\n"
-        "--  ----------------  ----------------  --------  ---------  ----------------  -----  ------  -----\n"
-        " 1  2026-11-23 12:00  2026-11-21 13:00         4  test       float:campay:mtn      5              5\n"
+    assert read(TRIAL_BALANCE, now=NOW, as_of="2026-02-28").until == datetime(2026, 3, 1, tzinfo=DOUALA)
+    assert read(TRIAL_BALANCE, now=NOW, as_of="2026-02-28T10:00Z").until == (
+        datetime(2026, 2, 28, 11, tzinfo=DOUALA) + TICK
     )
-    assert json.loads(render(table, "json"))["opening"] == 0
+    assert read(TRIAL_BALANCE, now=NOW).until == NOW + TICK
 
 
-async def test_every_kind_of_account_has_a_name(database: Database) -> None:
-    for kind in ("asset", "liability", "income", "expense", "equity"):
-        other = chart.SUSPENSE_UNMATCHED
-        await write(database, kind, Leg(chart.Account(f"a:{kind}", kind, floor=None), other, 1))  # type: ignore[arg-type]
-    async with database.reading() as tx:
-        table = trial_balance_table(await trial_balance(tx))
-    for language in LANGUAGES:
-        assert len(render(table, "text", language).splitlines()) == 5 + 6 + 2
+@pytest.mark.parametrize(
+    ("report", "asked", "field"),
+    [
+        (TRIAL_BALANCE, {"as_of": "2026-13"}, "as_of"),
+        (TRIAL_BALANCE, {"as_of": "yesterday"}, "as_of"),
+        (TRIAL_BALANCE, {"as_of": "2026-10-31T12:00"}, "as_of"),  # whose noon?
+        (TRIAL_BALANCE, {"until": "2026-10"}, "until"),
+        (TRIAL_BALANCE, {"subject": "wallet"}, "subject"),
+        (INCOME_STATEMENT, {"as_of": "2026-10"}, "as_of"),
+        (INCOME_STATEMENT, {"since": "2026-10-31", "until": "2026-10-30"}, "since"),
+    ],
+)
+def test_what_a_report_does_not_ask_for_is_refused(report: Report, asked: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(report, now=NOW, **asked)
+    assert refused.value.params == {"field": field}
+
+
+async def test_an_empty_ledger_has_every_report(database: Database) -> None:
+    for report in REPORTS:
+        if report.subject is None:
+            assert await rows(database, report) == []
