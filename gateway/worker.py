@@ -27,11 +27,12 @@ Handler = Callable[[UUID], Awaitable[object]]
 
 
 class Sweep(msgspec.Struct, frozen=True):
-    """Work that is looked for every `seconds`; safe to run in many workers at once."""
+    """Work that is looked for every `seconds`, first `after` so many; safe to run in many workers at once."""
 
     name: str
     seconds: float
     run: Callable[[], Awaitable[object]]
+    after: float = 0.0
 
 
 class Worker:
@@ -68,6 +69,7 @@ class Worker:
 
     async def _repeat(self, sweep: Sweep) -> None:
         """Run `sweep` on its interval; a failure is logged and the next round comes all the same."""
+        await self._pause(sweep.after)
         while not self._stopping.is_set():
             try:
                 await sweep.run()

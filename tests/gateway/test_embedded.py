@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from gateway import isolation, processes
-from gateway.embedded import NO_SYNC, EmbeddedServer, attached_or_started
+from gateway.embedded import NO_SYNC, EmbeddedServer, attached_or_started, remove
 from gateway.errors import EmbeddedUnavailable
 
 # A command that uses the database until its input ends.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -106,6 +107,18 @@ async def test_a_sweep_comes_round_again_also_after_a_failure(database: Database
 
     async with at_work(database, calls, Sweep("test", 0.01, sweep)):
         await calls.reach(3)
+
+
+async def test_a_sweep_may_have_to_wait_for_its_first_round(database: Database) -> None:
+    calls, early, late = Calls(), Calls(), Calls()
+
+    async def sweep(of: Calls) -> None:
+        await of(uuid4())
+
+    begun = Sweep("early", 0.01, partial(sweep, early)), Sweep("late", 0.01, partial(sweep, late), after=600.0)
+    async with at_work(database, calls, *begun):
+        await early.reach(3)
+    assert late.seen == []
 
 
 async def test_stopping_finishes_what_was_taken_and_takes_no_more(database: Database) -> None:
