@@ -52,8 +52,8 @@ async def claim(tx: Tx, order: OrderRow) -> None:
     if reserved is None:  # by mobile money, or from before reservations
         return
     leg = Leg(chart.wallet(order.payer_id), chart.escrow(order.id), order.total_xaf)
-    fund = {"key": f"order:{order.id}:fund", "kind": "order_funded", "metadata": _about(order)}
-    await holds.capture(tx, hold_id=reserved.id, legs=[leg], **fund)
+    key, about = f"order:{order.id}:fund", _about(order)
+    await holds.capture(tx, hold_id=reserved.id, key=key, kind="order_funded", legs=[leg], metadata=about)
 
 
 async def release(tx: Tx, order: OrderRow, *, beside: Sequence[Leg] = ()) -> None:
