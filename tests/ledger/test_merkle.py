@@ -1,4 +1,4 @@
-"""Merkle trees, against the values that RFC 6962's reference implementation tests with, and every proof in small trees."""
+"""Merkle trees: the values that RFC 6962's reference implementation tests with, and every proof in small trees."""
 
 import pytest
 
