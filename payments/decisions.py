@@ -200,7 +200,7 @@ class Decisions:
     async def _accept(self, tx: Tx, case: Case, moved_xaf: int) -> None:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
         await self._outcomes.payout_done(tx, msgspec.structs.replace(owed, amount_xaf=moved_xaf))
-        resting, asked_xaf = journals.resting(case), case.payment.amount_xaf
+        resting, asked_xaf = await journals.resting(tx, case), case.payment.amount_xaf
         legs = [
             Leg(resting, SUSPENSE_MISMATCH, min(asked_xaf, moved_xaf)),
             Leg(resting, case.account, max(0, asked_xaf - moved_xaf)),
@@ -211,7 +211,7 @@ class Decisions:
     async def _absorb(self, tx: Tx, case: Case, moved_xaf: int) -> None:
         legs = [Leg(GOODWILL, SUSPENSE_MISMATCH, moved_xaf)]
         if case.payment.state is PaymentState.REVIEW:  # its money is still set aside: it is owed again
-            legs.append(Leg(journals.resting(case), case.account, case.payment.amount_xaf))
+            legs.append(Leg(await journals.resting(tx, case), case.account, case.payment.amount_xaf))
             owed = await attempts.close(tx, case.payment, PaymentState.FAILED, Failure.UNSTATED)
             await self._outcomes.payout_done(tx, owed)
         await _post(tx, case, Ruling.ABSORB, legs)

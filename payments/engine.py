@@ -176,6 +176,8 @@ class Engine:
             locked = await attempts.lock(tx, case.attempt.id)
             if locked is None or locked.attempt.state is not State.PREPARED:
                 return
+            if locked.payment.state is not PaymentState.OPEN:  # an earlier try has turned out paid meanwhile
+                return
             if not await floats.enough(tx, locked, provider, there):
                 await self._wait_for_float(tx, locked)
                 return

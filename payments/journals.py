@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 import msgspec
+from sqlalchemy import select
 
 from core.database import Tx
 from ledger.chart import PROVIDER_FEES, Account, in_transit, payout_clearing, provider_float
 from ledger.service import Leg, post
 from payments.attempts import Case
+from payments.tables import attempt
 
 
 class Movement(msgspec.Struct, frozen=True):
@@ -40,13 +42,15 @@ async def into_transit(tx: Tx, case: Case) -> None:
 
 async def put_back(tx: Tx, case: Case) -> None:
     """A payout that came to nothing: its money returns to the account it was taken from."""
-    legs = [Leg(resting(case), case.account, case.payment.amount_xaf)]
+    legs = [Leg(await resting(tx, case), case.account, case.payment.amount_xaf)]
     await _post(tx, case, f"payment:{case.payment.id}:put_back", f"{case.payment.kind}_failed", legs)
 
 
-def resting(case: Case) -> Account:
-    """Where the money of a payout is while it is neither paid nor returned."""
-    return in_transit(case.attempt.provider) if case.attempt.in_transit else payout_clearing(case.payment.id)
+async def resting(tx: Tx, case: Case) -> Account:
+    """Where the money of a payout is while it is neither paid nor returned, whichever of its tries put it there."""
+    moved = select(attempt.c.provider).where(attempt.c.payment_id == case.payment.id, attempt.c.in_transit)
+    provider = await tx.value(moved.limit(1))
+    return in_transit(provider) if provider else payout_clearing(case.payment.id)
 
 
 async def _post(tx: Tx, case: Case, key: str, kind: str, legs: Sequence[Leg]) -> None:

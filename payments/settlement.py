@@ -202,7 +202,7 @@ class Settlement:
     async def _paid_out(self, tx: Tx, case: Case, moved: Movement) -> None:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
         await self._tell(tx, self._outcomes.payout_done, owed)
-        await journals.money_out(tx, case, moved, kind=owed.kind, debit=journals.resting(case))
+        await journals.money_out(tx, case, moved, kind=owed.kind, debit=await journals.resting(tx, case))
 
     async def _send_back(self, tx: Tx, case: Case, moved: Movement) -> None:
         """Late or double success: the money waits in suspense while a refund takes it back to the phone."""

@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
+import httpx
 import msgspec
 import pytest
 from sqlalchemy import update
 
 from core.errors import GatewayError
-from ledger.chart import escrow, in_transit, restaurant_payable
-from payments import maintenance
+from ledger.chart import SUSPENSE_MISMATCH, escrow, in_transit, restaurant_payable
+from payments import doorbell, maintenance
 from payments.errors import AmountOutOfLimits, PaymentsPaused, UnsupportedCarrier
+from payments.providers.protocol import Callback
 from payments.routing import has_rail
 from payments.states import Failure
 from payments.tables import provider_health
@@ -294,3 +296,62 @@ async def test_without_float_anywhere_a_payout_waits_where_it_is(
     pawapay.balance = "5000"
     await house.sweep(minutes=11)
     assert pawapay.count("POST payouts") == 1
+
+
+# -- a provider that refuses a payout and makes it all the same
+
+
+async def made_although_refused(house: House, campay: FakeCampay) -> None:
+    """CamPay says that it never began, another try is prepared at pawaPay, and CamPay has paid."""
+    await house.pay_out()
+    campay.after["/withdraw/"].append(says(403, message="Withdrawals are not enabled"))
+    await house.sweep()
+    assert (await house.states(), await providers(house)) == (["FAILED", "PREPARED"], ["campay", "pawapay"])
+    campay.decide("SUCCESSFUL")
+
+
+async def ring(house: House, campay: FakeCampay) -> None:
+    fields = campay.callback(campay.only(), key=house.database.settings.campay_webhook_key)
+    async with house.database.transaction() as tx:
+        await doorbell.ring(tx, provider="campay", callback=Callback(query=str(httpx.QueryParams(fields))))
+    (first,) = (row for row in await house.attempts() if row.provider == "campay")
+    await house.another_engine().advance(first.id)
+
+
+async def test_a_payout_that_turns_out_paid_while_the_next_try_is_vetted_is_not_made_again(
+    house: House, campay: FakeCampay, pawapay: FakePawapay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made_although_refused(house, campay)
+    (adapter,) = house.others
+    floats = adapter.floats
+
+    async def slowly() -> dict[str, int] | None:
+        await ring(house, campay)
+        return await floats()
+
+    monkeypatch.setattr(adapter, "floats", slowly)
+    await house.sweep()
+    assert house.outcomes == ["payout_done"]
+    await house.sweep(minutes=2)
+    assert pawapay.count("POST payouts") == 0
+    assert sorted(await house.states()) == ["DEAD", "SUCCEEDED"]
+    assert await house.set_aside() == 0
+
+
+async def test_a_payout_that_turns_out_paid_while_the_next_try_is_unknown_is_booked(
+    house: House, campay: FakeCampay, pawapay: FakePawapay
+) -> None:
+    """Its money rests where the other try has put it: in transit at the other provider."""
+    await made_although_refused(house, campay)
+    pawapay.after["POST payouts"].append(lost)
+    await house.sweep()
+    assert await house.balance(in_transit("pawapay")) == 2550
+    await ring(house, campay)
+    assert sorted(await house.states()) == ["SUCCEEDED", "UNKNOWN"]
+    assert await house.balance(in_transit("pawapay")) == await house.set_aside() == 0
+
+    pawapay.decide("COMPLETED")  # both paid: people decide about the second
+    await house.sweep(seconds=6)
+    assert sorted(await house.states()) == ["REVIEW", "SUCCEEDED"]
+    assert (await house.balance(SUSPENSE_MISMATCH), house.outcomes) == (-2550, ["payout_done"])
+    assert await house.findings() == []
