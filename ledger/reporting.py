@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from zlib import crc32
 
 from msgspec import Struct
 from sqlalchemy import TextClause, text
@@ -30,8 +31,6 @@ _SNAPSHOT = (
     text("SET LOCAL statement_timeout = '5min'"),
     text("SET LOCAL cursor_tuple_fraction = 1"),  # a plan for the whole result, not for its first tenth
 )
-_FETCH = text(f"FETCH {_CHUNK_ROWS} FROM report")
-_CLOSE = text("CLOSE report")
 
 Rows = AsyncIterator[Row]
 
@@ -151,12 +150,14 @@ async def _chunks(rows: Rows) -> AsyncIterator[Sequence[Row]]:
 
 
 async def stream(tx: Tx, query: TextClause, parameters: Mapping[str, object]) -> AsyncIterator[tuple[Any, ...]]:
-    """The rows of `query`, fetched from the server by and by. One query at a time in a transaction."""
-    await tx.execute(text(f"DECLARE report NO SCROLL CURSOR FOR {query.text}"), parameters)
-    while chunk := await tx.all(_FETCH):
+    """The rows of `query`, fetched from the server by and by."""
+    # A name of the query's own: the driver remembers which columns a statement gives by the statement's text.
+    cursor = f"report_{crc32(query.text.encode()):08x}"
+    await tx.execute(text(f"DECLARE {cursor} NO SCROLL CURSOR FOR {query.text}"), parameters)
+    while chunk := await tx.all(text(f"FETCH {_CHUNK_ROWS} FROM {cursor}")):
         for row in chunk:
             yield tuple(row)
-    await tx.execute(_CLOSE)
+    await tx.execute(text(f"CLOSE {cursor}"))
 
 
 def selected(sql: str, **fixed: object) -> Callable[[Tx, Asked], Rows]:

@@ -28,15 +28,16 @@ AGED = (
     STANDING  # noqa: S608 - our own text
     + """, aged AS (
     SELECT code, currency, kind, effective_at, journal_id,
-           (sign(balance) * least(raised, abs(balance) - (so_far - raised)))::bigint AS amount
+           sum(sign(balance) * least(raised, abs(balance) - (so_far - raised)))::bigint AS amount
     FROM standing CROSS JOIN LATERAL (
         SELECT kind, effective_at, journal_id, raised,
                sum(raised) OVER (ORDER BY effective_at DESC, journal_id DESC, leg DESC) AS so_far
         FROM entries_of(standing.id) CROSS JOIN LATERAL (
-            SELECT CASE WHEN balance * debit_sign > 0 THEN debit ELSE credit END AS raised) AS side
+            SELECT CASE WHEN standing.balance * debit_sign > 0 THEN debit ELSE credit END AS raised) AS side
         WHERE effective_at < :until AND raised > 0
     ) AS newest
     WHERE balance <> 0 AND so_far - raised < abs(balance)
+    GROUP BY code, currency, kind, effective_at, journal_id
 )"""
 )
 

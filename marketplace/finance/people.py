@@ -82,8 +82,8 @@ WITH asked AS (
     FROM outcome GROUP BY payment_id
 )
 SELECT min(effective_at), coalesce('n° ' || restaurant.number || ' ' || restaurant.name, person.name, ''), person.phone,
-       sum(sent_xaf)::bigint, coalesce(sum(paid_xaf), 0)::bigint, coalesce(sum(returned_xaf), 0)::bigint,
-       (sum(sent_xaf) - coalesce(sum(paid_xaf + returned_xaf), 0))::bigint, coalesce(sum(fee_xaf), 0)::bigint
+       sum(sent_xaf)::bigint, coalesce(sum(summed.paid_xaf), 0)::bigint, coalesce(sum(returned_xaf), 0)::bigint,
+       (sum(sent_xaf) - coalesce(sum(summed.paid_xaf + returned_xaf), 0))::bigint, coalesce(sum(fee_xaf), 0)::bigint
 FROM asked
 LEFT JOIN summed USING (payment_id)
 JOIN payout ON payout.id = payout_id
