@@ -98,6 +98,7 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         **demo_variables(directory),
         "PORT": str(port),
         "SIMULATOR_URL": simulator,
+        "SEAL_LOG": str(directory.resolve() / "heads.jsonl"),
         "CAMPAY_URL": f"{simulator}/campay/api",
         "NOUPAY_URL": f"{simulator}/noupay",
         "AFRICASTALKING_URL": f"{simulator}/africastalking",
