@@ -5,7 +5,7 @@ money depends on the difference (design/payments.md 3).
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import httpx
@@ -34,7 +34,8 @@ class Answer(msgspec.Struct, frozen=True):
         """The body as a JSON object, fractions as Decimal; `{}` when it is anything else (HTML, a list)."""
         try:
             parsed = _decoder.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last by a body of brackets
+        # A body of brackets is too deep, and an exponent of twenty digits no Decimal.
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
             return {}
         return parsed if isinstance(parsed, dict) else {}
 

@@ -57,6 +57,7 @@ NONSENSE: dict[str, Reply] = {
     "all None": says(200, {"reference": "None", "payment_id": "None", "status": "None", "amount": "None"}),
     "wrong types": says(200, {"reference": {}, "payment_id": [1], "status": {}, "data": "x", "balances": {"a": 1}}),
     "deep": says(200, b"[" * 5000 + b"]" * 5000),
+    "an exponent beyond all numbers": says(200, b'{"status": "SUCCESSFUL", "amount": 1e99999999999999999999}'),
     "500": says(500, {"error": "internal"}),
     "429": says(429, {"message": "slow down"}),
 }
