@@ -59,6 +59,14 @@ class Found(msgspec.Struct, frozen=True):
     fee_xaf: int = 0
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """A carrier's balance by our books, and the least and most it can be with what is under way, in XAF."""
+
+    booked_xaf: int
+    least_xaf: int
+    most_xaf: int
+
+
 class Compared(msgspec.Struct, frozen=True):
     """A day's outcome."""
 
@@ -91,13 +99,14 @@ def compare(day: date, lines: Sequence[HistoryLine], ours: Sequence[Ours]) -> Co
 
 
 def compare_floats(
-    day: date, theirs: Mapping[str, int], ours: Mapping[str, int], coming: Mapping[str, int], leaving: Mapping[str, int]
+    day: date, theirs: Mapping[str, int], before: Mapping[str, Expected], after: Mapping[str, Expected]
 ) -> list[Found]:
-    """Carriers whose balance cannot be explained by what is under way: `coming` and `leaving` in XAF."""
+    """Carriers whose balance fits neither what was expected before they were asked for nor after, nor in between."""
     found = []
-    for carrier in sorted({*theirs, *ours}):
-        there, here = theirs.get(carrier, 0), ours.get(carrier, 0)
-        if not here - leaving.get(carrier, 0) <= there <= here + coming.get(carrier, 0):
+    for carrier in sorted(theirs.keys() & after.keys()):
+        looks, there = (before[carrier], after[carrier]), theirs[carrier]
+        if not min(look.least_xaf for look in looks) <= there <= max(look.most_xaf for look in looks):
+            here = after[carrier].booked_xaf
             found.append(Found(Difference.FLOAT_DIFFERS, f"{carrier}:{day}", carrier, here, there))
     return found
 

@@ -25,22 +25,27 @@ from payments.tables import attempt
 
 # Moved at the provider without an attempt of its own.
 ORPHANS = (Difference.MISSING_HERE, Difference.DOUBLE_THERE)
+_KNOWN_BY = ("provider", "exception", "subject")
 _JOURNAL = text("SELECT id FROM journal WHERE key = :key")
 # How an item ends without people.
-_BOOKED, _AGREED, _MATCHED = "booked", "agreed", "matched"
+_BOOKED, _AGREED, _MATCHED, _REPLACED = "booked", "agreed", "matched", "replaced"
 
 log = logger(__name__)
 
 
 async def note(tx: Tx, provider: str, day: date, found: Found) -> None:
-    """Write a difference down unless it is known. Posts a journal: call it last."""
-    item_id, key = new_id(), f"reconciliation:{provider}:{found.difference}:{found.subject}"
+    """Write a difference down unless it is known; one that had gone by itself is open again. Posts: call it last."""
+    key = f"reconciliation:{provider}:{found.difference}:{found.subject}"
     legs = _legs(provider, found)
-    row = {"id": item_id, "provider": provider, "day": day, "exception": found.difference, "subject": found.subject}
+    row = {"id": new_id(), "provider": provider, "day": day, "exception": found.difference, "subject": found.subject}
     about = {"attempt_id": found.attempt_id, "provider_ref": found.provider_ref, "carrier": found.carrier}
     amounts = {"ours_xaf": found.ours_xaf, "theirs_xaf": found.theirs_xaf, "journal_key": key if legs else None}
     fresh = insert(reconciliation_item).values(**row, **about, **amounts, found_at=tx.now)
-    if not await tx.run(fresh.on_conflict_do_nothing()):
+    again = {**amounts, "found_at": tx.now, "resolution": None, "resolved_at": None}
+    had_gone = reconciliation_item.c.resolution == _AGREED
+    noted = fresh.on_conflict_do_update(index_elements=_KNOWN_BY, set_=again, where=had_gone)
+    item_id = await tx.value(noted.returning(reconciliation_item.c.id))
+    if item_id is None:
         return
     log.warning("payments.reconciliation", provider=provider, exception=found.difference, subject=found.subject)
     await _act(tx, provider, item_id, found)
@@ -73,8 +78,14 @@ async def open_items(tx: Tx, *, provider: str | None = None) -> Sequence[Row[Any
     return await tx.all(waiting if provider is None else waiting.where(items.provider == provider))
 
 
-async def no_longer(tx: Tx, provider: str, day: date, found: Collection[Found], floats_read: bool) -> list[Row[Any]]:
-    """Open items of a day that a new look did not find; balances are looked at anew whatever their day."""
+async def no_longer(
+    tx: Tx, provider: str, day: date, found: Collection[Found], *, listed: Collection[str], floats_read: bool
+) -> list[Row[Any]]:
+    """Open items of a day that a new look did not find; balances are looked at anew whatever their day.
+
+    `listed`: the references in the provider's list of that day. What has moved and is merely missing in a later list
+    has moved all the same.
+    """
     seen = {(one.difference, one.subject) for one in found}
     short = {one.carrier for one in found if one.difference is Difference.FLOAT_DIFFERS}
     gone = []
@@ -82,7 +93,8 @@ async def no_longer(tx: Tx, provider: str, day: date, found: Collection[Found], 
         if item.exception == Difference.FLOAT_DIFFERS:
             over = floats_read and item.carrier not in short
         else:
-            over = item.day == day and (item.exception, item.subject) not in seen
+            shown = item.exception not in ORPHANS or item.provider_ref in listed
+            over = item.day == day and shown and (item.exception, item.subject) not in seen
         gone += [item] if over else []
     return gone
 
@@ -95,9 +107,20 @@ async def _act(tx: Tx, provider: str, item_id: UUID, found: Found) -> None:
         due = update(attempt).where(attempt.c.id == found.attempt_id).values(next_check_at=tx.now, reads=0)
         await tx.run(due)
         await enqueue(tx, attempts.JOB, found.attempt_id)
-    elif found.difference is Difference.FLOAT_DIFFERS and found.theirs_xaf < found.ours_xaf:
-        stop = {"provider": provider, "carrier": found.carrier, "item_id": item_id, "since": tx.now}
-        await tx.run(insert(payout_freeze).values(**stop).on_conflict_do_nothing())
+    elif found.difference is Difference.FLOAT_DIFFERS:
+        await _replace_older(tx, provider, item_id, found.carrier)
+        if found.theirs_xaf < found.ours_xaf:
+            stop = {"provider": provider, "carrier": found.carrier, "item_id": item_id, "since": tx.now}
+            await tx.run(insert(payout_freeze).values(**stop).on_conflict_do_nothing())
+
+
+async def _replace_older(tx: Tx, provider: str, item_id: UUID, carrier: str) -> None:
+    """A balance that differs for days is one difference: people who resolved each day's would book it several times."""
+    items = reconciliation_item.c
+    same = items.provider == provider, items.carrier == carrier, items.exception == Difference.FLOAT_DIFFERS
+    older = select(items.id).where(*same, items.resolved_at.is_(None), items.id != item_id)
+    for row in await tx.all(older):
+        await close(tx, row.id, _REPLACED)
 
 
 def _legs(provider: str, found: Found) -> list[Leg]:

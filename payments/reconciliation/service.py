@@ -20,9 +20,9 @@ from ledger.chart import provider_float
 from ledger.service import balance
 from payments.attempts import spoken
 from payments.pace import Pace
-from payments.providers.protocol import HistoryLine, Provider, Record
+from payments.providers.protocol import HistoryLine, Provider, Record, Word
 from payments.reconciliation import items
-from payments.reconciliation.comparing import Compared, Found, Ours, compare, compare_floats
+from payments.reconciliation.comparing import Compared, Expected, Found, Ours, compare, compare_floats
 from payments.reconciliation.tables import reconciliation
 from payments.states import LIVE, Kind, State
 from payments.tables import attempt, reversal
@@ -60,16 +60,15 @@ async def _run_one(database: Database, provider: Provider, day: date) -> Compare
     lines = await _lines(database, provider, day)
     if lines is None:
         return None
-    floats = await provider.floats() if provider.capabilities.tells_whole_float else None
+    differing = await _differing_floats(database, provider, day)
     async with database.reading() as tx:
         ours = await _ours(tx, name, day, lines)
         if not provider.capabilities.history:  # what people decided without a reference, nobody can ask about
             ours = [one for one in ours if one.provider_ref]
         compared = compare(day, lines, ours)
-        if floats is not None:
-            differing = await _compare_floats(tx, provider, day, floats)
-            compared = msgspec.structs.replace(compared, found=[*compared.found, *differing])
-        gone = await items.no_longer(tx, name, day, compared.found, floats is not None)
+        compared = msgspec.structs.replace(compared, found=[*compared.found, *(differing or [])])
+        listed = {line.ref for line in lines if business_day(line.at) == day and line.word is not Word.PENDING}
+        gone = await items.no_longer(tx, name, day, compared.found, listed=listed, floats_read=differing is not None)
     for one in compared.found:
         async with database.transaction() as tx:
             await items.note(tx, name, day, one)
@@ -165,19 +164,36 @@ def _our(row: Row[Any]) -> Ours:
     )
 
 
-async def _compare_floats(tx: Tx, provider: Provider, day: date, theirs: dict[str, int]) -> list[Found]:
-    """The balances of now, whatever `day` is: a provider tells no others."""
-    name = provider.capabilities.name
-    ours = {carrier: await balance(tx, provider_float(name, carrier)) for carrier in sorted(theirs)}
+async def _differing_floats(database: Database, provider: Provider, day: date) -> list[Found] | None:
+    """The balances of now, whatever `day` is: a provider tells no others. None when they could not be read.
+
+    Ours are looked at before and after, since money arrives while the provider answers.
+    """
+    if not provider.capabilities.tells_whole_float:
+        return None
+    async with database.reading() as tx:
+        before = await _expected(tx, provider)
+    theirs = await provider.floats()
+    if theirs is None:
+        return None
+    async with database.reading() as tx:
+        after = await _expected(tx, provider)
+    return compare_floats(day, theirs, before, after)
+
+
+async def _expected(tx: Tx, provider: Provider) -> dict[str, Expected]:
+    """What lies at each carrier by our books, and how much it may be with what is under way."""
+    name, carriers = provider.capabilities.name, sorted(provider.capabilities.carriers)
     live = attempt.c.provider == name, attempt.c.sent_at.is_not(None), attempt.c.settled_at.is_(None)
     under_way = *live, or_(attempt.c.state.in_(LIVE), attempt.c.state == State.REVIEW)
     rows = await tx.all(select(attempt.c.kind, attempt.c.carrier, attempt.c.amount_xaf).where(*under_way))
-    coming, leaving = dict.fromkeys(theirs, 0), dict.fromkeys(theirs, 0)
+    coming, leaving = dict.fromkeys(carriers, 0), dict.fromkeys(carriers, 0)
     for row in rows:
         way = coming if row.kind == Kind.COLLECT else leaving
         fee_xaf = 0 if way is coming else provider.fee_xaf(Kind(row.kind), row.carrier, row.amount_xaf)
         way[row.carrier] = way.get(row.carrier, 0) + row.amount_xaf + fee_xaf
-    return compare_floats(day, theirs, ours, coming, leaving)
+    booked = {carrier: await balance(tx, provider_float(name, carrier)) for carrier in carriers}
+    return {each: Expected(xaf, xaf - leaving[each], xaf + coming[each]) for each, xaf in booked.items()}
 
 
 async def _remember(database: Database, provider: str, day: date, compared: Compared) -> None:

@@ -177,6 +177,19 @@ async def test_an_orphan_that_finds_its_attempt_is_taken_back(
     assert await house.findings() == []
 
 
+async def test_money_that_is_missing_in_a_later_list_has_come_all_the_same(house: House, listing: Listing) -> None:
+    """A list that is cut short takes nothing back: when it is whole again, nobody would book the money anew."""
+    listing.lines = [line(house)]
+    for lines in ([line(house)], [], [line(house, word=Word.PENDING)], [line(house)]):
+        listing.lines = lines
+        await compare(house, listing)
+        assert await waiting(house) == ["missing_here"]
+        assert await house.balance(SUSPENSE_UNMATCHED) == 3800
+    listing.lines = [line(house, word=Word.FAILED)]  # they have taken it back
+    await compare(house, listing)
+    assert (await waiting(house), await house.balance(SUSPENSE_UNMATCHED)) == ([], 0)
+
+
 async def test_a_second_charge_for_one_attempt_is_found(house: House, campay: FakeCampay, listing: Listing) -> None:
     mine = await collected(house, campay)
     (tried,) = await house.attempts()
@@ -297,6 +310,54 @@ async def test_a_balance_that_agrees_again_lifts_the_freeze(house: House, campay
     await house.pay_out()
     await house.sweep()
     assert campay.count("/withdraw/") == 1
+
+
+async def test_a_deficit_of_many_days_is_one_difference(house: House, campay: FakeCampay, listing: Listing) -> None:
+    """Else finance would resolve each day's, and adjust the float as often."""
+    await place(house, 10_000)
+    listing.holds = {"mtn": 9_000, "orange": 0}
+    for days in range(3):
+        await compare(house, listing, TODAY + timedelta(days=days))
+    assert await waiting(house) == ["float_differs"]
+    await house.pay_out()
+    await house.sweep()
+    assert campay.count("/withdraw/") == 0
+    await resolve(house, Resolution.ADJUST)
+    assert await house.balance(MTN_FLOAT) == 9_000
+    await compare(house, listing, TODAY + timedelta(days=3))
+    assert await waiting(house) == []
+    await house.sweep(minutes=1)
+    assert campay.count("/withdraw/") == 1
+
+
+async def test_a_balance_that_differs_again_on_the_same_day_freezes_again(
+    house: House, campay: FakeCampay, listing: Listing
+) -> None:
+    await place(house, 10_000)
+    for there in (9_000, 10_000, 9_500):
+        listing.holds = {"mtn": there, "orange": 0}
+        await compare(house, listing)
+    async with house.database.reading() as tx:
+        (item,) = await items.open_items(tx)
+    assert (item.ours_xaf, item.theirs_xaf) == (10_000, 9_500)
+    await house.pay_out()
+    await house.sweep()
+    assert campay.count("/withdraw/") == 0
+
+
+async def test_money_that_arrives_while_the_provider_answers_is_no_deficit(house: House, campay: FakeCampay) -> None:
+    class Slow(Listing):
+        async def floats(self) -> dict[str, int] | None:
+            campay.decide("SUCCESSFUL")
+            await house.sweep(seconds=6)
+            return {"mtn": 0, "orange": 0}
+
+    slow = Slow(house.database.settings, http_client=campay.client())
+    slow.lines = []
+    await house.collect()
+    await house.sweep()
+    assert (await compare(house, slow, TODAY - timedelta(days=1))).found == []
+    assert await house.balance(MTN_FLOAT) == 3705
 
 
 @pytest.mark.parametrize(("there", "differs"), [(9_999, True), (10_000, False), (13_800, False), (13_801, True)])
