@@ -297,6 +297,7 @@ async def _send_back(tx: Tx, case: Case, moved_xaf: int) -> None:
         amount_xaf=moved_xaf,
         debit=SUSPENSE_SURPLUS,
         key=f"surplus:{case.attempt.id}",
+        attempt_id=case.attempt.id,
     )
 
 

@@ -127,7 +127,8 @@ def payable(owner: Owner, owner_id: UUID) -> Account:
 async def done(tx: Tx, payment: Payment) -> None:
     """An outcome: the money has arrived, or is back on the account it was taken from."""
     row = await tx.one(select(payout).where(payout.c.id == payment.reference).with_for_update())
-    arrived = payment.amount_xaf if payment.state is PaymentState.PAID else 0
+    # Where more arrived than was asked for (people have accepted that), the rest was no part of the payout.
+    arrived = min(payment.amount_xaf, row.asked_xaf - row.paid_xaf) if payment.state is PaymentState.PAID else 0
     made = msgspec.structs.replace(_payout(row), paid_xaf=row.paid_xaf + arrived)
     if arrived and made.asked_xaf < made.amount_xaf:
         pause = timedelta(seconds=tx.settings.prompt_gap_seconds)

@@ -20,13 +20,14 @@ from ledger.chart import (
 )
 from ledger.errors import InsufficientFunds
 from ledger.service import Leg, post
-from payments import attempts, decisions, reversals
+from payments import attempts, decisions, maintenance, reversals
 from payments.decisions import Decisions, NotForPeople, Ruling, TooEarly
 from payments.outcomes import Payment
 from payments.providers.campay import Campay
 from payments.settlement import Settlement
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost, says
+from tests.payments.pawapay_network import FakePawapay
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +192,35 @@ async def test_a_collection_of_another_amount_is_sent_back(house: House, campay:
     assert await house.balance(SUSPENSE_MISMATCH) == await house.balance(SUSPENSE_SURPLUS) == 0
     assert [row.state for row in await house.payments()] == ["CANCELLED", "OPEN"]
     assert await examine(house.database) == []
+
+
+async def test_a_late_collection_of_another_amount_goes_back_from_where_it_is(
+    two_providers: House, campay: FakeCampay, pawapay: FakePawapay
+) -> None:
+    """The order was paid at CamPay: what pawaPay took late is returned by pawaPay, and not out of CamPay's float."""
+    house = two_providers
+    await put_away(house, "campay")
+    owed = await house.collect()
+    for minutes in (0, *(1,) * 16):
+        await house.sweep(minutes=minutes)
+    await put_away(house, "campay", on=False)
+    await put_away(house, "pawapay")
+    await house.retry(owed.id)
+    await house.sweep()
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    await put_away(house, "pawapay", on=False)
+    pawapay.decide("COMPLETED")["amount"] = "3000"
+    await house.sweep(hours=1)
+    (late,) = (row for row in await house.attempts() if row.provider == "pawapay")
+    await rule(house, Ruling.RETURN, attempt_id=late.id)
+    await house.sweep()
+    assert (pawapay.count("POST refunds"), campay.count("/withdraw/")) == (1, 0)
+
+
+async def put_away(house: House, provider: str, on: bool = True) -> None:
+    async with house.database.transaction() as tx:
+        await maintenance.set(tx, provider=provider, on=on)
 
 
 async def test_a_collection_returned_by_hand_meets_its_return_in_unmatched(house: House, campay: FakeCampay) -> None:

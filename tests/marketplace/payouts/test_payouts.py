@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from core.effects import KeyReused
 from ledger import chart
@@ -11,6 +13,9 @@ from ledger.errors import InsufficientFunds
 from marketplace.payouts import service as payouts
 from marketplace.payouts.errors import PayoutLimit, PayoutRunning, PayoutTooSmall
 from marketplace.payouts.service import Payout
+from marketplace.payouts.tables import payout
+from payments import service as payments
+from payments.states import PaymentState
 from tests.support.money import set_aside
 from tests.support.town import CAMPAY_MTN, DRIVER, KITCHEN, Town
 
@@ -53,6 +58,22 @@ async def test_a_payout_that_fails_is_owed_again(town: Town) -> None:
     assert "n'a pas abouti" in (await town.texts(KITCHEN))[-1]
     await ask(town, 3000, key="again")
     await town.check()
+
+
+@pytest.mark.parametrize(("arrived_xaf", "paid_xaf"), [(2900, 2900), (3000, 3000), (3100, 3000)])
+async def test_what_people_accept_of_another_amount_ends_the_payout(
+    town: Town, arrived_xaf: int, paid_xaf: int
+) -> None:
+    """More than was asked for is our loss, and no part of the payout."""
+    await earn(town, 5000)
+    made = await ask(town, 3000)
+    async with town.database.transaction() as tx:
+        owing = await payments.find(tx, reference=made.id)
+        assert owing is not None
+        told = msgspec.structs.replace(owing, state=PaymentState.PAID, amount_xaf=arrived_xaf)
+        await payouts.done(tx, told)
+        row = await tx.one(select(payout).where(payout.c.id == made.id))
+    assert (row.paid_xaf, row.state) == (paid_xaf, "PAID" if paid_xaf == 3000 else "PARTLY_PAID")
 
 
 async def test_the_same_key_is_the_same_payout(town: Town) -> None:
