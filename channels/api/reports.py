@@ -129,7 +129,7 @@ async def account_statement(
     until: Instant = None,
     after: Number = None,
     before: Number = None,
-    newest: bool = False,
+    newest: FromQuery[bool] = False,
     limit: PageSize = PAGE_SIZE,
 ) -> Statement:
     """A page of an account's postings in the order of recording, from `since` to before `until`, the oldest first.

@@ -43,8 +43,8 @@ async def test_finance_reads_the_books(
     accountant = await finance()
 
     balance = (await accountant.get("/api/v1/reports/trial-balance")).json()
-    assert [(total["currency"], total["difference"]) for total in balance["totals"]] == [("XAF", 0)]
-    assert {(line["code"], line["debit"], line["credit"]) for line in balance["lines"]} == {
+    assert balance["totals"] == [{"currency": "XAF", "debit": 600, "credit": 600}]
+    assert {(row["account"], row["debit"], row["credit"]) for row in balance["rows"]} == {
         (chart.GOODWILL.code, 600, 0),
         ("wallet", 0, 600),
     }
@@ -55,8 +55,13 @@ async def test_finance_reads_the_books(
     assert [line["balance"] for line in first["lines"] + last["lines"]] == [100, 300, 600]
     assert last["next"] is None
 
+    newest = (await accountant.get(path, params={"limit": 2, "newest": True})).json()
+    before = (await accountant.get(path, params={"limit": 2, "before": newest["previous"]})).json()
+    assert [line["balance"] for line in before["lines"] + newest["lines"]] == [100, 300, 600]
+    assert before["previous"] is None
+
     before = (await accountant.get("/api/v1/reports/trial-balance", params={"as_of": "2020-01-01T00:00:00Z"})).json()
-    assert before["lines"] == []
+    assert before["rows"] == []
     assert (await accountant.get("/api/v1/reports/accounts/wallet:nobody/statement")).status_code == 404
 
 
@@ -64,3 +69,50 @@ async def test_finance_reads_the_books(
 async def test_an_instant_names_its_offset(finance: Callable[[], Awaitable[Client]], as_of: str) -> None:
     refused = await (await finance()).get("/api/v1/reports/trial-balance", params={"as_of": as_of})
     assert (refused.status_code, refused.json()["params"]) == (422, {"field": "as_of"})
+
+
+async def test_every_report_comes_in_each_of_its_formats(finance: Callable[[], Awaitable[Client]]) -> None:
+    accountant = await finance()
+    known = (await accountant.get("/api/v1/reports")).json()
+    assert {"trial-balance", "commission", "journal-export"} <= {report["name"] for report in known}
+    for report in known:
+        if report["subject"] is None:
+            for form in report["formats"]:
+                answer = await accountant.get(f"/api/v1/reports/{report['name']}", params={"format": form})
+                assert answer.status_code == 200, (report, form, answer.text)
+                assert f'filename="{report["name"]}.' in answer.headers["content-disposition"]
+                assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_report_is_in_the_language_that_was_asked_for(finance: Callable[[], Awaitable[Client]]) -> None:
+    accountant = await finance()
+    for language, title in (("fr", "Bilan\n"), ("en-GB, fr;q=0.5", "Balance sheet\n")):
+        headers = {"Accept-Language": language}
+        answer = await accountant.get("/api/v1/reports/balance-sheet", params={"format": "text"}, headers=headers)
+        assert answer.text.startswith(title)
+        assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status", "field"),
+    [
+        ("turnover", {}, 404, None),
+        ("tax", {"format": "hledger"}, 422, "format"),
+        ("tax", {"as_of": "2026-10"}, 422, "as_of"),
+        ("tax", {"since": "2026-10-32"}, 422, "since"),
+        ("account-statement", {}, 422, "account"),
+        ("account-statement", {"subject": "income:nothing"}, 404, None),
+        ("receipt", {"subject": "4821"}, 404, None),
+    ],
+)
+async def test_a_report_that_cannot_be_made_is_a_problem_and_no_file(
+    finance: Callable[[], Awaitable[Client]], path: str, params: dict[str, str], status: int, field: str | None
+) -> None:
+    refused = await (await finance()).get(f"/api/v1/reports/{path}", params=params)
+    assert (refused.status_code, refused.json().get("params", {}).get("field")) == (status, field)
+    assert "content-disposition" not in refused.headers
+
+
+async def test_reports_are_for_finance(customer: Client) -> None:
+    for path in ("", "/trial-balance", "/accounts/income:commission/statement"):
+        assert (await customer.get(f"/api/v1/reports{path}")).status_code == 403
