@@ -9,10 +9,10 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint types bench lock clean
+.PHONY: help setup demo test test-long unit lint types bench lock clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.run ## make .venv with what the service needs
 
@@ -21,6 +21,10 @@ demo: .venv/.run ## start everything on PORT (8000) with demo data; Ctrl-C stops
 
 test: lint types ## lint, types and the whole test suite
 	@exec $(BIN)/pytest -n 2 --dist loadgroup
+
+test-long: .venv/.dev ## wave-sized runs of the ledger: every planted mistake, 100k journals, kills, PostgreSQL 15
+	@LONG=1 $(BIN)/pytest tests/ledger $(ARGS)
+	@[ ! -x /usr/lib/postgresql/15/bin/postgres ] || TEST_DATABASE_URL= TEST_POSTGRES=15 exec $(BIN)/pytest tests/ledger $(ARGS)
 
 unit: .venv/.dev ## the test suite alone; ARGS= goes to pytest
 	@exec $(BIN)/pytest $(ARGS)

@@ -1,5 +1,6 @@
 """Accounts and short cuts that the ledger's tests share."""
 
+import asyncio
 from uuid import uuid4
 
 from core.database import Database
@@ -28,3 +29,13 @@ async def held(database: Database, account: chart.Account) -> int:
 async def count(database: Database, table: str) -> int:
     async with database.reading() as tx:
         return await (await tx.driver()).fetchval(f"SELECT count(*) FROM {table}")
+
+
+async def until_waiting(owner: Database, sessions: int) -> None:
+    """Return when so many sessions of this database wait for a lock; only a superuser sees who does."""
+    async with owner.reading() as tx:
+        driver = await tx.driver()
+        while sessions > await driver.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            await asyncio.sleep(0.005)

@@ -1,6 +1,7 @@
 """Many callers at once: no overdraft, no second effect, no deadlock."""
 
 import asyncio
+import random
 from collections.abc import Awaitable
 from uuid import uuid4
 
@@ -10,8 +11,8 @@ from core.database import Database
 from ledger import chart
 from ledger.audit import audit
 from ledger.errors import InsufficientFunds
-from ledger.service import Leg, Posted, post
-from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay
+from ledger.service import Journal, Leg, Posted, post, post_many
+from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,34 @@ async def test_transfers_in_a_ring_never_deadlock(database: Database) -> None:
     assert [await held(database, wallet) for wallet in ring] == [10_000] * 3
 
 
+async def test_several_journals_in_opposite_orders_never_deadlock(database: Database) -> None:
+    """The whole batch is repeated by several, each in an order of its own."""
+    for wallet in (ANNA, BEN, CHLOE):
+        await give(database, wallet, 10_000)
+    journals = [
+        Journal(key=f"{n}", kind="payment", legs=[Leg(ANNA, BEN, 1), Leg(CHLOE, ANNA, 1), Leg(BEN, CHLOE, 1)])
+        for n in range(60)
+    ]
+
+    async def send(seed: int) -> list[Posted]:
+        async with database.transaction() as tx:
+            return await post_many(tx, random.Random(seed).sample(journals, len(journals)))
+
+    results = await asyncio.gather(*(send(seed) for seed in range(8)), return_exceptions=True)
+    assert [type(result) for result in results] == [list] * 8
+    assert await count(database, "journal") == 63
+
+
+async def test_hot_accounts_wait_for_nobody(database: Database) -> None:
+    await give(database, ANNA, 100)
+    async with database.transaction() as first:
+        await post(first, key="first", kind="payment", legs=[Leg(FLOAT, ANNA, 1)])
+        async with database.transaction() as second:
+            await (await second.driver()).execute("SET LOCAL lock_timeout = '1ms'")
+            await post(second, key="second", kind="payment", legs=[Leg(FLOAT, BEN, 2)])
+    assert await held(database, FLOAT) == 103
+
+
 async def test_accounts_opened_by_many_at_once_are_opened_once(database: Database) -> None:
     wallets = [chart.wallet(uuid4()) for _ in range(4)]
     calls = (pay(database, f"{n}", *(Leg(FLOAT, wallet, 1) for wallet in wallets)) for n in range(40))
@@ -69,14 +98,5 @@ async def test_two_that_open_the_same_accounts_crosswise_never_deadlock(database
             verdicts(pay(database, "there", Leg(left, first, 1), Leg(first, right, 1))),
             verdicts(pay(database, "back", Leg(right, first, 1), Leg(first, left, 1))),
         )
-        while await waiting(owner) < 2:
-            await asyncio.sleep(0)
+        await until_waiting(owner, 2)
     assert [type(result) for (result,) in await crossing] == [Posted, Posted]
-
-
-async def waiting(database: Database) -> int:
-    """How many sessions of this database wait for a lock."""
-    async with database.reading() as tx:
-        return await (await tx.driver()).fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
