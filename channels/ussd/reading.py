@@ -34,7 +34,7 @@ def json_fields(body: bytes) -> dict[str, str]:
     """The scalars of a JSON object as text: `true`, `3`; null and what is nested are left out."""
     try:
         read = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise Refusal("ussd.unreadable", "body") from None
     return {name: _scalar(value) for name, value in read.items() if isinstance(value, str | int | float)}
 

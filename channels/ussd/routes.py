@@ -86,6 +86,10 @@ class Door:
             log.warning("ussd_refused", dialect=self.dialect.name, reason=refusal.text_key, field=refusal.field)
             await _send(send, self.dialect.encode(self._page(refusal.text_key), callback))
             return
+        except Exception as surprise:  # its message may quote what was typed, so only its kind is told
+            log.error("ussd_undecodable", dialect=self.dialect.name, kind=type(surprise).__name__)
+            await _send(send, self.dialect.encode(self._page("ussd.trouble"), callback))
+            return
         state = scope["litestar_app"].state
         if isinstance(heard, Turn):
             answer = self.dialect.encode(_revealed(state.database, await state.ussd.turn(heard)), callback)

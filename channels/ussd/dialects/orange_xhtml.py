@@ -9,6 +9,7 @@ from menus_ussd.turns import Form, Reply, Turn
 
 XHTML = "text/html; charset=utf-8"
 PHONE_HEADER = b"user-msisdn"  # `tel:+237…` or `+237…`; the interface contract that Orange signs has the last word
+NOT_KEPT = ("Cache-Control", "no-store")  # whatever browses for a phone must ask each time
 FIRST = 1
 
 _DOCUMENT = (
@@ -53,7 +54,7 @@ class OrangeXhtml:
             body = _links(reply.text, reply.form.keys, following)
         else:
             body = _text(reply.text) + (_input(reply.form, following) if reply.form else "")
-        return Answer(_DOCUMENT.format(body=body).encode(), XHTML)
+        return Answer(_DOCUMENT.format(body=body).encode(), XHTML, NOT_KEPT)
 
     def acknowledge(self, callback: Callback) -> Answer:  # noqa: ARG002
         return Answer(b"")
