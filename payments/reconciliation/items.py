@@ -54,7 +54,10 @@ async def note(tx: Tx, provider: str, day: date, found: Found) -> None:
 
 
 async def settle(tx: Tx, item: Row[Any]) -> None:
-    """End an item that is no difference any more. Posts a journal: call it last."""
+    """End an item that is no difference any more, unless people just did. Posts a journal: call it last."""
+    is_open = reconciliation_item.c.id == item.id, reconciliation_item.c.resolved_at.is_(None)
+    if await tx.first(select(reconciliation_item.c.id).where(*is_open).with_for_update()) is None:
+        return
     if item.exception not in ORPHANS:
         await close(tx, item.id, _AGREED)
         return

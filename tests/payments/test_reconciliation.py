@@ -190,6 +190,17 @@ async def test_money_that_is_missing_in_a_later_list_has_come_all_the_same(house
     assert (await waiting(house), await house.balance(SUSPENSE_UNMATCHED)) == ([], 0)
 
 
+async def test_what_people_have_just_resolved_is_not_taken_back_as_well(house: House, listing: Listing) -> None:
+    listing.lines = [line(house)]
+    await compare(house, listing)
+    async with house.database.reading() as tx:
+        (seen,) = await items.open_items(tx)
+    await resolve(house, Resolution.CAPITAL)
+    async with house.database.transaction() as tx:
+        await items.settle(tx, seen)
+    assert (await house.balance(SUSPENSE_UNMATCHED), await house.balance(MTN_FLOAT)) == (0, 3705)
+
+
 async def test_a_second_charge_for_one_attempt_is_found(house: House, campay: FakeCampay, listing: Listing) -> None:
     mine = await collected(house, campay)
     (tried,) = await house.attempts()
