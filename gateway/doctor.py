@@ -6,8 +6,9 @@ What waits for people is a finding too: nothing else will ever end it.
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from core.database import Database, Tx
 from gateway.health import OK, neighbour
@@ -50,7 +51,10 @@ _STRAY_ESCROW = text("""
 SELECT code, balance FROM account WHERE code LIKE 'escrow:%' AND balance <> 0
 AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_order.id)
 """)
-_FORGOTTEN = text("SELECT id, state FROM attempt WHERE state = ANY(:live) AND next_check_at IS NULL")
+_FORGOTTEN = text("""
+SELECT id, state, provider, next_check_at IS NULL AS unwatched FROM attempt
+WHERE state = ANY(:live) AND (next_check_at IS NULL OR provider <> ALL(:named)) ORDER BY created_at
+""")
 _FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
 
@@ -88,16 +92,23 @@ async def _escrow(tx: Tx) -> list[str]:
 
 
 async def _attempts(tx: Tx) -> list[str]:
-    rows = await tx.all(_FORGOTTEN, {"live": [str(state) for state in LIVE]})
+    named = {"live": [str(state) for state in LIVE], "named": list(tx.settings.payment_providers)}
+    rows = await tx.all(_FORGOTTEN, named)
     left = await decisions.waiting(tx)
     return [
-        *(f"attempt {row.id} is {row.state} and nobody will look at it again" for row in rows),
+        *(_forgotten(row) for row in rows),
         *(
             f"attempt {one.attempt_id} ({one.kind} of {one.amount_xaf}) is {one.state} ({one.evidence}):"
             " it waits for two finance users"
             for one in left
         ),
     ]
+
+
+def _forgotten(row: Row[Any]) -> str:
+    if row.unwatched:
+        return f"attempt {row.id} is {row.state} and nobody will look at it again"
+    return f"attempt {row.id} is {row.state} at {row.provider}, which PAYMENT_PROVIDERS does not name: nobody reads it"
 
 
 async def _reconciled(tx: Tx) -> list[str]:

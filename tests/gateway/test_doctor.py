@@ -88,16 +88,33 @@ async def test_escrow_of_no_order_is_found(database: Database) -> None:
     assert await examine(database) == [f"account escrow:{nobody} holds 100 for no order"]
 
 
-async def test_an_attempt_that_nobody_will_look_at_is_found(database: Database) -> None:
-    forgotten = uuid4()
+async def plant_attempt(tx: Tx, **values: object) -> UUID:
+    attempt_id = uuid4()
     columns = {"provider": "campay", "carrier": "mtn", "kind": "collect", "amount_xaf": 100, "phone_index": b"0"}
     flags = {"postponed": False, "reads": 0, "in_transit": False, "state": "SENT"}
+    await vandalise(tx)
+    row = {"id": attempt_id, "payment_id": uuid4(), "created_at": tx.now}
+    await tx.run(insert(attempt).values(**{**row, **columns, **flags, **values}))
+    return attempt_id
+
+
+async def test_an_attempt_that_nobody_will_look_at_is_found(database: Database) -> None:
     async with database.transaction() as tx:
         await vandalise(tx)
         await tx.run(text("ALTER TABLE attempt DROP CONSTRAINT ck_attempt_live_has_next_check"))
-        row = {"id": forgotten, "payment_id": uuid4(), "created_at": tx.now}
-        await tx.run(insert(attempt).values(**row, **columns, **flags))
+        forgotten = await plant_attempt(tx)
     assert await examine(database) == [f"attempt {forgotten} is SENT and nobody will look at it again"]
+
+
+async def test_an_attempt_at_a_provider_that_is_not_named_any_more_is_found(database: Database) -> None:
+    """Workers have no adapter for it: it would come round for ever."""
+    async with database.transaction() as tx:
+        left = await plant_attempt(tx, provider="mtn", state="PENDING", next_check_at=tx.now)
+        await plant_attempt(tx, provider="noupay", state="PENDING", next_check_at=tx.now)
+        await plant_attempt(tx, provider="mtn", state="FAILED")
+    assert await examine(database) == [
+        f"attempt {left} is PENDING at mtn, which PAYMENT_PROVIDERS does not name: nobody reads it"
+    ]
 
 
 @pytest.fixture
