@@ -133,3 +133,15 @@ async def kept(database: Database, account: chart.Account) -> tuple[int, int]:
     async with database.reading() as tx:
         row = await (await tx.driver()).fetchrow("SELECT balance, version FROM account WHERE code = $1", account.code)
     return row["balance"], row["version"]
+
+
+async def test_marks_lie_close_enough_for_a_statement_to_count_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.marks.STEP_JOURNALS", 4)
+    for _ in range(10):
+        await give(database, ANNA, 1)
+    assert await settle(Marks(database)) == 10
+    assert await count(database, "balance_mark") == 3
+    assert await settle(Marks(database)) == 0
+    assert await sound(database)
