@@ -6,7 +6,7 @@ transaction, and writes what was learned. A process may die between any two of t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -93,14 +93,22 @@ class Engine:
 
     async def _advance_many(self, ids: Sequence[UUID]) -> None:
         """Claim in one transaction what takes no more than a claim, and advance the others one by one."""
+        try:
+            claimed, others = await self._claim_many(ids)
+        except Exception:  # of one of them: together they would fail again and again
+            log.exception("payments.claim")
+            claimed, others = [], ids
+        steps = [self._safely(case.attempt.id, partial(step, case)) for case, step in claimed]
+        singly = [self._safely(other, partial(self.advance, other)) for other in others]
+        await asyncio.gather(*steps, *singly)
+
+    async def _claim_many(self, ids: Sequence[UUID]) -> tuple[list[tuple[Case, _Step]], Iterable[UUID]]:
+        """Those that were claimed with what follows, and those that need a transaction of their own."""
         async with self._transaction() as tx:
             cases = {case.attempt.id: case for case in await attempts.take(tx, ids)}
             plain = [case for case in cases.values() if _is_plain(tx, case)]
             claimed = [(case, await self._claim(tx, case)) for case in plain]
-        others = cases.keys() - {case.attempt.id for case in plain}
-        steps = [self._safely(case.attempt.id, partial(step, case)) for case, step in claimed]
-        singly = [self._safely(other, partial(self.advance, other)) for other in others]
-        await asyncio.gather(*steps, *singly)
+        return claimed, cases.keys() - {case.attempt.id for case in plain}
 
     async def _safely(self, attempt_id: UUID, do: Callable[[], Awaitable[None]]) -> None:
         """One of many: its trouble must not stop the others. It comes round again."""

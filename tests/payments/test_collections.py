@@ -11,7 +11,7 @@ from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, esc
 from payments.providers.campay import Campay
 from payments.providers.wire import FreshToken
 from payments.states import Failure, PaymentState
-from payments.tables import attempt
+from payments.tables import attempt, payment
 from tests.payments.house import FEES, MTN_FLOAT, PAYER, SAVER, House
 from tests.payments.network import FakeCampay, Spoiler, html, lost, refused_connection, says
 
@@ -529,3 +529,15 @@ async def test_the_phone_is_not_readable_in_any_table(house: House) -> None:
     await house.collect()
     for row in [*await house.attempts(), *await house.payments()]:
         assert PAYER[4:] not in repr(row)
+
+
+async def test_an_attempt_that_cannot_be_claimed_stops_no_other(house: House, campay: FakeCampay) -> None:
+    """They are claimed many at a time, and those that are due longest always stand together."""
+    broken = await house.collect(key="broken")
+    async with house.database.transaction() as tx:
+        await tx.run(update(payment).where(payment.c.id == broken.id).values(phone=b"no longer to be read"))
+    await house.collect(key="sound", phone="+237670000002")
+    for _ in range(2):
+        await house.sweep()
+    assert campay.count("/collect/") == 1
+    assert sorted(await house.states()) == ["PENDING", "PREPARED"]
