@@ -18,6 +18,7 @@ from core.database import Database, Tx
 from core.logs import logger
 from ledger.chart import provider_float
 from ledger.service import balance
+from payments import balances
 from payments.attempts import spoken
 from payments.pace import Pace
 from payments.providers.protocol import HistoryLine, Provider, Record, Word
@@ -176,7 +177,8 @@ async def _differing_floats(database: Database, provider: Provider, day: date) -
     theirs = await provider.floats()
     if theirs is None:
         return None
-    async with database.reading() as tx:
+    async with database.transaction() as tx:
+        await balances.remember(tx, provider=provider.capabilities.name, balances_xaf=theirs)
         after = await _expected(tx, provider)
     return compare_floats(day, theirs, before, after)
 

@@ -18,8 +18,11 @@ from ledger.chart import (
     SUSPENSE_UNMATCHED,
     provider_float,
 )
+from ledger.reporting import snapshot, whole
+from ledger.reports.asking import read
 from ledger.service import Leg, post
 from payments import reconciliation
+from payments.balances import PROVIDER_FLOAT
 from payments.pace import Pace
 from payments.providers.campay import Campay
 from payments.providers.protocol import Capabilities, HistoryLine, Word
@@ -460,3 +463,12 @@ async def test_what_is_resolved_is_not_resolved_twice(house: House, listing: Lis
     with pytest.raises(NotOpen):
         async with house.database.transaction() as tx:
             await resolving.propose(tx, item_id=item.id, resolution=Resolution.ADJUST, reason="again", by=ANNE)
+
+
+async def test_what_a_provider_says_it_holds_is_kept_for_the_report(house: House, listing: Listing) -> None:
+    await place(house, 10_000)
+    listing.holds = {"mtn": 10_000, "orange": 7}
+    await compare(house, listing)
+    async with snapshot(house.database) as tx:
+        told = await whole(tx, PROVIDER_FLOAT, read(PROVIDER_FLOAT, now=tx.now))
+    assert [row[:5] for row in told.rows] == [("campay", "mtn", 10_000, 10_000, 0), ("campay", "orange", 0, 7, -7)]
