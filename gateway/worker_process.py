@@ -52,8 +52,9 @@ async def _work(settings: Settings) -> None:
         parts = make_parts(settings, connections=settings.worker_connections)
         cleanup.push_async_callback(parts.close)
         providers, carrier = build(settings), AfricasTalkingCarrier(settings)
-        for client in (*providers, carrier):
-            cleanup.push_async_callback(client.close)
+        for provider in providers:
+            cleanup.push_async_callback(provider.close)
+        cleanup.push_async_callback(carrier.close)
         worker = make_worker(parts.database, providers=providers, carrier=carrier)
         await _schema_is_there(parts.database)
         for number in (signal.SIGINT, signal.SIGTERM):
