@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Row, Update, Uuid, any_, bindparam, func, insert, select, update
+from sqlalchemy import Row, func, insert, select
 
+from core import drivers
 from core.database import Tx
 from core.ids import new_reference
 from core.jobs import enqueue
@@ -58,12 +59,12 @@ def spoken(kind: Kind, returns: UUID | None) -> Kind:
     return Kind.PAYOUT if kind is Kind.REFUND and returns is None else kind
 
 
-_ATTEMPT = [attempt.c[name] for name in Attempt.__struct_fields__]
-_CASE = select(payment, *(column.label(f"attempt_{column.name}") for column in _ATTEMPT)).join_from(payment, attempt)
-# Composed once: to compose a statement takes longer than to run it.
-_LOCK = _CASE.where(attempt.c.id == bindparam("attempt_id")).with_for_update()
-_WANTED = attempt.c.id == any_(bindparam("attempt_ids", type_=ARRAY(Uuid)))
-_TAKE = _CASE.where(_WANTED, attempt.c.next_check_at <= bindparam("now")).with_for_update(skip_locked=True)
+# Each attempt passes here several times: to compose these anew would take longer than to run them.
+_ATTEMPT = ", ".join(f"attempt.{name} AS attempt_{name}" for name in Attempt.__struct_fields__)
+_CASE = f"SELECT payment.*, {_ATTEMPT} FROM payment JOIN attempt ON payment.id = payment_id"  # noqa: S608
+_LOCK = f"{_CASE} WHERE attempt.id = $1 FOR UPDATE"
+_TAKE = f"{_CASE} WHERE attempt.id = ANY ($1) AND next_check_at <= $2 FOR UPDATE SKIP LOCKED"
+_CLOSE = "UPDATE payment SET state = $2, failure = $3, closed_at = $4 WHERE id = $1"
 
 
 async def prepare(
@@ -105,13 +106,13 @@ async def prepare(
 
 async def lock(tx: Tx, attempt_id: UUID) -> Case | None:
     """The attempt and its payment, locked in the house's order (the payment first); None for an unknown id."""
-    row = await tx.first(_LOCK, {"attempt_id": attempt_id})
+    row = await (await tx.driver()).fetchrow(_LOCK, attempt_id, record_class=drivers.Row)
     return None if row is None else _case(tx, row)
 
 
 async def take(tx: Tx, attempt_ids: Sequence[UUID]) -> list[Case]:
     """Those of these attempts that are due and that nobody else is just working on, locked."""
-    rows = await tx.all(_TAKE, {"attempt_ids": list(attempt_ids), "now": tx.now})
+    rows = await (await tx.driver()).fetch(_TAKE, list(attempt_ids), tx.now, record_class=drivers.Row)
     return [_case(tx, row) for row in rows]
 
 
@@ -174,20 +175,21 @@ async def move(tx: Tx, case: Case, to: State, **changes: Any) -> Case | None:
 
 async def note(tx: Tx, case: Case, **changes: Any) -> Case:
     """Write fields of an attempt: the case as it then stands."""
-    await tx.run(_noting(tuple(changes)), {"noted": case.attempt.id, **changes})
+    await (await tx.driver()).execute(_noting(tuple(changes)), case.attempt.id, *changes.values())
     seen = {name: value for name, value in changes.items() if name in Attempt.__struct_fields__}
     return msgspec.structs.replace(case, attempt=msgspec.structs.replace(case.attempt, **seen))
 
 
 @cache
-def _noting(names: tuple[str, ...]) -> Update:
-    """The statement that writes these columns of the attempt `noted`."""
-    return update(attempt).where(attempt.c.id == bindparam("noted")).values({name: bindparam(name) for name in names})
+def _noting(names: tuple[str, ...]) -> str:
+    """The statement that writes these columns of the attempt $1."""
+    columns = ", ".join(f"{attempt.c[name].name} = ${place}" for place, name in enumerate(names, start=2))
+    return f"UPDATE attempt SET {columns} WHERE id = $1"  # noqa: S608 - names of columns
 
 
 async def close(tx: Tx, owed: Payment, to: PaymentState, failure: Failure | None = None) -> Payment:
     """Give a payment its outcome; the payment as it now stands."""
-    await tx.run(update(payment).where(payment.c.id == owed.id).values(state=to, failure=failure, closed_at=tx.now))
+    await (await tx.driver()).execute(_CLOSE, owed.id, to, failure, tx.now)
     return msgspec.structs.replace(owed, state=to, failure=failure)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from core.database import Tx
 
 # In the order of the index: of fifty thousand pending attempts only the page that is wanted is touched.
-_DUE = text("""
+OLDEST = text("""
 SELECT id FROM attempt
 WHERE next_check_at <= :now AND (state = 'PREPARED' OR provider <> ALL (CAST(:slow AS text[])))
 ORDER BY next_check_at LIMIT :limit
@@ -30,7 +30,7 @@ async def is_due(tx: Tx, attempt_id: UUID) -> bool:
 
 async def oldest(tx: Tx, *, slow: list[str], limit: int) -> list[UUID]:
     """At most `limit` attempts to send, or to read at any provider but the `slow` ones."""
-    return [row.id for row in await tx.all(_DUE, {"now": tx.now, "slow": slow, "limit": limit})]
+    return [row.id for row in await tx.all(OLDEST, {"now": tx.now, "slow": slow, "limit": limit})]
 
 
 async def at_slow(tx: Tx, room: Mapping[str, int]) -> list[UUID]:
