@@ -30,6 +30,8 @@ from payments.tables import attempt, reversal
 
 # Yesterday is compared once the providers have had this long to write it down.
 _SETTLED_BY = timedelta(hours=1)
+# How far back a day that was left out is made up for.
+_REACH = timedelta(days=31)
 
 log = logger(__name__)
 
@@ -47,13 +49,25 @@ async def run(database: Database, providers: Sequence[Provider], day: date) -> d
 
 
 async def sweep(database: Database, providers: Sequence[Provider]) -> int:
-    """Compare yesterday with each provider that this was not done for yet; how many were."""
+    """Compare with each provider the days up to yesterday that this was not done for yet; how many were."""
+    compared = 0
+    for provider in providers:
+        for day in await _left(database, provider):
+            compared += len(await run(database, [provider], day))
+    return compared
+
+
+async def _left(database: Database, provider: Provider) -> list[date]:
+    """Yesterday, and days before it on which nobody worked or its list could not be read, the oldest first."""
     yesterday = business_day(database.clock.now() - _SETTLED_BY) - timedelta(days=1)
+    of_late = reconciliation.c.day > yesterday - _REACH, reconciliation.c.day <= yesterday
+    mine = reconciliation.c.provider == provider.capabilities.name
     async with database.reading() as tx:
-        rows = await tx.all(select(reconciliation.c.provider).where(reconciliation.c.day == yesterday))
-    done = {row.provider for row in rows}
-    left = [provider for provider in providers if provider.capabilities.name not in done]
-    return len(await run(database, left, yesterday))
+        rows = await tx.all(select(reconciliation.c.day, reconciliation.c.ran_at).where(mine, *of_late))
+    begun = min((row.day for row in rows), default=yesterday)
+    whole = {row.day for row in rows if business_day(row.ran_at - _SETTLED_BY) > row.day}
+    days = (begun + timedelta(days=number) for number in range((yesterday - begun).days + 1))
+    return [day for day in days if day not in whole]
 
 
 async def _run_one(database: Database, provider: Provider, day: date) -> Compared | None:

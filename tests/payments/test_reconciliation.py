@@ -403,6 +403,22 @@ async def test_yesterday_is_compared_once_a_day_by_whichever_worker(house: House
     assert await service.sweep(house.database, [listing]) == 0
 
 
+async def test_days_on_which_nobody_worked_are_compared_later(house: House, listing: Listing) -> None:
+    assert await service.sweep(house.database, [listing]) == 1
+    listing.lines = [line(house)]  # it comes today, and the next two nights no list can be read
+    house.clock.advance(days=3)
+    assert await service.sweep(house.database, [listing]) == 3
+    assert await waiting(house) == ["missing_here"]
+    assert await service.sweep(house.database, [listing]) == 0
+
+
+async def test_a_day_that_was_compared_before_its_end_is_compared_again(house: House, listing: Listing) -> None:
+    await compare(house, listing)
+    house.clock.advance(days=1)
+    assert await service.sweep(house.database, [listing]) == 1
+    assert await service.sweep(house.database, [listing]) == 0
+
+
 async def test_a_provider_that_does_not_answer_is_asked_again(house: House, listing: Listing) -> None:
     listing.lines = None
     assert await service.sweep(house.database, [listing]) == 0
