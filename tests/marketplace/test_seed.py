@@ -44,7 +44,7 @@ async def test_every_quarter_has_a_landmark_and_every_pair_of_zones_a_fee_above_
         zones = sorted({quarter.zone_id for quarter in quarters})
         assert all([await places.landmarks(tx, quarter_id=quarter.id) for quarter in quarters])
         tariffs = [await places.tariff(tx, from_zone=a, to_zone=b) for a in zones for b in zones]
-        stored = (await tx.connection.execute(select(tariff_fee.c.km, tariff_fee.c.fee_xaf))).all()
+        stored = await tx.all(select(tariff_fee.c.km, tariff_fee.c.fee_xaf))
     assert len(tariffs) == 144
     assert all(row.fee_xaf >= 500 + 100 * row.km for row in stored)
 

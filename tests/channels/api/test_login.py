@@ -17,7 +17,8 @@ async def refreshed(client: Client, token: str) -> httpx.Response:
 
 async def test_a_phone_logs_in_with_the_code_it_received(anyone: Client, database: Database) -> None:
     customer = await anyone.as_customer(database, "670 00 00 01")
-    assert (await customer.get("/api/v1/wallet")).json() == {"balance_xaf": 0, "points": 0, "tier": "bronze"}
+    wallet = (await customer.get("/api/v1/wallet")).json()
+    assert wallet == {"balance_xaf": 0, "reserved_xaf": 0, "points": 0, "tier": "bronze"}
 
 
 async def test_wrong_codes_are_counted_until_the_right_one_is_too_late(anyone: Client, database: Database) -> None:

@@ -19,7 +19,7 @@ WORST: dict[str, str | int] = {
     "minutes": 180,
     "points": 7500,
     **dict.fromkeys(("items_xaf", "delivery_xaf", "tax_xaf", "total_xaf", "refund_xaf", "kept_xaf"), 500_000),
-    **dict.fromkeys(("amount_xaf", "balance_xaf"), 1_000_000),
+    **dict.fromkeys(("amount_xaf", "balance_xaf", "rest_xaf"), 1_000_000),
 }
 
 
