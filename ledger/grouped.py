@@ -47,13 +47,14 @@ class _Waiting(Struct, eq=False):
 
     journal: Journal
     verdict: asyncio.Future[Posted]
-    writing: bool = False  # by a lane, just now
-    give_up_at: float | None = None  # on the loop's clock; set when an account was found locked
+    batch: list["_Waiting"] | None = None  # that a lane is writing just now
+    alone: bool = False  # somebody keeps its key locked: it is written by itself
+    give_up_at: float | None = None  # on the loop's clock; set when it was first set aside
     repeats: list["_Waiting"] = msgspec.field(default_factory=list)
 
     def tell(self, outcome: Posted | Exception) -> None:
         """The verdict, to a caller who still waits; what they asked for is written all the same."""
-        self.writing = False
+        self.batch = None
         if self.verdict.done():
             return
         if isinstance(outcome, Posted):
@@ -125,11 +126,24 @@ class GroupedPosting:
         if self._closing and not self._under_way:
             self._arrived.set()
 
-    def _answer_all(self, batch: Sequence[_Waiting], outcome: type[GatewayError] | Exception) -> None:
+    def _answer_all(self, batch: list[_Waiting], outcome: type[GatewayError] | Exception) -> None:
         """Those who have no verdict yet and were not set aside."""
         for waiting in batch:
-            if waiting.writing:
+            if waiting.batch is batch:
                 self._answer(waiting, outcome() if isinstance(outcome, type) else outcome)
+
+    def _set_aside(self, several: Sequence[_Waiting]) -> None:
+        """They come again in a moment, as long as they have patience."""
+        loop = asyncio.get_running_loop()
+        patient = []
+        for waiting in several:
+            waiting.give_up_at = waiting.give_up_at or loop.time() + _PATIENCE_SECONDS
+            if waiting.give_up_at > loop.time():
+                waiting.batch = None
+                patient.append(waiting)
+            else:
+                self._answer(waiting, LedgerBusy())
+        loop.call_later(_LOOK_AGAIN_SECONDS, self._wait_in_line, patient)
 
     # -- the lanes
 
@@ -172,44 +186,37 @@ class GroupedPosting:
         wanted = min(_MOST, -(-len(self._queue) // (_LANES - self._busy)))
         batch = [self._queue.popleft() for _ in range(wanted)]
         for waiting in batch:
-            waiting.writing = True
+            waiting.batch = batch
         return batch
 
     def _wait_in_line(self, several: Sequence[_Waiting]) -> None:
         self._queue.extend(several)
         self._arrived.set()
 
-    async def _flush(self, connection: Any, batch: list[_Waiting]) -> None:
+    async def _flush(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         """Give every journal of the batch its verdict, or set it aside."""
+        alone = [waiting for waiting in batch if waiting.alone]
+        await self._flush_together(connection, [waiting for waiting in batch if not waiting.alone])
+        await self._each(connection, alone)
+
+    async def _flush_together(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         if not self._locked:
             with suppress(*_LOCKED):
                 return await self._write_all(connection, batch)
         async with self._turn:
-            await self._set_aside_locked(connection, batch)
+            free = await self._set_aside_locked(connection, batch)
             try:
-                await self._write_all(connection, batch)
+                await self._write_all(connection, free)
             except _LOCKED:
-                await self._each(connection, batch)
+                await self._each(connection, free)
 
-    async def _set_aside_locked(self, connection: Any, batch: list[_Waiting]) -> None:
-        """An account that somebody keeps locked holds up only those who need it: they leave the batch and wait."""
+    async def _set_aside_locked(self, connection: Any, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """An account that somebody keeps locked holds up only those who need it; the others."""
         needed = {waiting: _limited(waiting.journal) for waiting in batch}
         asked = sorted(self._locked.union(*needed.values()))
         self._locked = frozenset(await connection.fetchval(_LOOK, asked))
-        batch.clear()
-        patient = []
-        loop = asyncio.get_running_loop()
-        for waiting, accounts in needed.items():
-            if accounts.isdisjoint(self._locked):
-                batch.append(waiting)
-                continue
-            waiting.give_up_at = waiting.give_up_at or loop.time() + _PATIENCE_SECONDS
-            if waiting.give_up_at > loop.time():
-                waiting.writing = False
-                patient.append(waiting)
-            else:
-                self._answer(waiting, LedgerBusy())
-        loop.call_later(_LOOK_AGAIN_SECONDS, self._wait_in_line, patient)
+        self._set_aside([waiting for waiting in batch if not needed[waiting].isdisjoint(self._locked)])
+        return [waiting for waiting in batch if needed[waiting].isdisjoint(self._locked)]
 
     async def _write_all(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         """Write as if all were well; when it is not, have each journal judged. Raises what says that a lock lasts."""
@@ -221,7 +228,7 @@ class GroupedPosting:
             raise
         except Exception as problem:
             if len(batch) == 1:
-                self._answer_all(batch, _reason(problem))
+                self._answer(batch[0], _reason(problem))
             elif isinstance(problem, asyncpg.PostgresError) and fact(problem) is not None:
                 await self._judge(connection, batch)
             else:
@@ -243,6 +250,9 @@ class GroupedPosting:
                 await self._write(connection, [waiting], judging=False)
             except _LOST:
                 raise
+            except _LOCKED:
+                waiting.alone = True
+                self._set_aside([waiting])
             except Exception as problem:
                 self._answer(waiting, _reason(problem))
 

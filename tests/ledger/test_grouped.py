@@ -297,14 +297,25 @@ async def test_an_account_that_stays_locked_is_a_refusal(
 async def test_a_key_that_somebody_keeps_locked_holds_up_nobody_else(
     database: Database, poster: GroupedPosting
 ) -> None:
-    await pay(database, "opens", Leg(FLOAT, chart.PROVIDER_FEES, 1))
+    fee = Leg(FLOAT, chart.PROVIDER_FEES, 1)
+    await pay(database, "opens", fee)
+    async with database.transaction() as tx:
+        await post(tx, key="k", kind="payment", legs=[fee])
+        waits = asyncio.create_task(poster.post(moving("k", fee)))
+        for wave in range(3):
+            others = (poster.post(moving(f"{wave} {n}", Leg(FLOAT, ANNA, 1))) for n in range(20))
+            assert await verdicts(*others) == [False] * 20
+        assert not waits.done()
+    assert await verdicts(waits) == [True]
+
+
+async def test_a_key_that_stays_locked_is_a_refusal(
+    database: Database, poster: GroupedPosting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouped, "_PATIENCE_SECONDS", 0.2)
     async with database.transaction() as tx:
         await post(tx, key="k", kind="payment", legs=[Leg(FLOAT, chart.PROVIDER_FEES, 1)])
-        both = (
-            poster.post(moving("k", Leg(FLOAT, chart.PROVIDER_FEES, 1))),
-            poster.post(moving("o", Leg(FLOAT, ANNA, 1))),
-        )
-        assert await verdicts(*both) == [LedgerBusy, False]
+        assert await verdicts(poster.post(moving("k", Leg(FLOAT, chart.PROVIDER_FEES, 1)))) == [LedgerBusy]
     assert await verdicts(poster.post(moving("k", Leg(FLOAT, chart.PROVIDER_FEES, 1)))) == [True]
 
 

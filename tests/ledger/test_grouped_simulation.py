@@ -50,7 +50,7 @@ class Server:
         """Keep some account locked now and then, sometimes for longer than anybody has patience."""
         while True:
             await asyncio.sleep(self.dice.expovariate(2))
-            account = self.dice.choice(ACCOUNTS).code
+            account = self.dice.choice([*(account.code for account in ACCOUNTS), "key:3", "key:7"])
             self.locked.add(account)
             await asyncio.sleep(self.dice.choice([0.05, 1.0, 8.0]))
             self.locked.discard(account)
@@ -64,7 +64,7 @@ class Server:
             sides[number] |= {codes[debit - 1], codes[credit - 1]}
             drawn[number].add(codes[debit - 1])
         heads = [(key, hash_) for key, hash_ in zip(keys, fingerprints, strict=True) if key is not None]
-        if any(self.locked & side for side in sides.values()):
+        if any(self.locked & side for side in sides.values()) or any(f"key:{key}" in self.locked for key, _ in heads):
             raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
         if any(ODD.code in side for side in sides.values()):
             raise asyncpg.DataError("something odd")
