@@ -4,12 +4,11 @@ The capabilities and the figures decide, never a name. What is under way stays w
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Row, text
 
 from core.database import Tx
+from core.drivers import Row
 from core.phones import carrier_of
 from core.settings import Settings
 from payments import maintenance
@@ -25,15 +24,15 @@ _FAILURE_BP = 1500
 _SECOND_BP = 10
 _BLIND_BP = 100
 
-_RAILS = text("""
+_RAILS = """
 SELECT name, coalesce(recent, '') AS recent, coalesce(fee_bp, 0) AS fee_bp, coalesce(latency_ms, 0) AS latency_ms,
        opened_at IS NOT NULL AS broken,
-       EXISTS (SELECT FROM provider_maintenance WHERE provider = name AND carrier IN (:carrier, '*'))
+       EXISTS (SELECT FROM provider_maintenance WHERE provider = name AND carrier IN ($2, '*'))
        -- out of a float that reconciliation has found short, nothing is paid until people have looked
-       OR :direction = 'out' AND EXISTS (SELECT FROM payout_freeze WHERE provider = name AND carrier = :carrier) AS away
-FROM unnest(CAST(:names AS text[])) AS name
-LEFT JOIN provider_health ON provider = name AND carrier = :carrier AND direction = :direction
-""")
+       OR $3 = 'out' AND EXISTS (SELECT FROM payout_freeze WHERE provider = name AND carrier = $2) AS away
+FROM unnest($1::text[]) AS name
+LEFT JOIN provider_health ON provider = name AND carrier = $2 AND direction = $3
+"""
 
 Limits = tuple[int, int]
 
@@ -95,10 +94,9 @@ async def candidates(tx: Tx, *, kind: Kind, carrier: str | None, amount_xaf: int
 
 async def must_wait(tx: Tx, *, provider: str, carrier: str, kind: Kind) -> bool:
     """Whether a prepared attempt may not be sent now. A breaker holds back no prompt that is promised already."""
-    asked = {"names": [provider], "carrier": carrier, "direction": direction(kind)}
-    row = await tx.one(_RAILS, asked)
+    (row,) = await _read(tx, [provider], carrier, kind)
     away = row.away or maintenance.by_settings(tx.settings, provider, carrier)
-    return away or (row.broken and kind is not Kind.COLLECT)
+    return bool(away or (row.broken and kind is not Kind.COLLECT))
 
 
 def has_rail(settings: Settings, phone: str) -> bool:
@@ -108,8 +106,7 @@ def has_rail(settings: Settings, phone: str) -> bool:
 
 
 async def _rails(tx: Tx, able: Sequence[Capabilities], carrier: str, kind: Kind) -> list[Rail]:
-    asked = {"names": [one.name for one in able], "carrier": carrier, "direction": direction(kind)}
-    rows = {row.name: row for row in await tx.all(_RAILS, asked)}
+    rows = {row.name: row for row in await _read(tx, [one.name for one in able], carrier, kind)}
     return [
         Rail(
             one,
@@ -121,7 +118,13 @@ async def _rails(tx: Tx, able: Sequence[Capabilities], carrier: str, kind: Kind)
     ]
 
 
-def _score(able: Capabilities, row: Row[Any], settings: Settings) -> float:
+async def _read(tx: Tx, names: list[str], carrier: str, kind: Kind) -> list[Row]:
+    """What is known of rails, in one round trip: a customer who is asked to pay waits for it."""
+    rows: list[Row] = await (await tx.driver()).fetch(_RAILS, names, carrier, direction(kind), record_class=Row)
+    return rows
+
+
+def _score(able: Capabilities, row: Row, settings: Settings) -> float:
     """What a payment is expected to cost; outcomes that are not known yet count as good ones."""
     failing: float = row.recent.count("-") / settings.breaker_window
     blind = not (able.lookup_by_our_id or able.idempotent_create or able.history)
