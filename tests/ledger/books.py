@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from core.database import Database
 from ledger import chart
+from ledger.marks import Marks, Watermark
 from ledger.service import Leg, Posted, balance, post
 
 FLOAT = chart.provider_float("campay", "mtn")
@@ -24,6 +25,24 @@ async def pay(database: Database, key: str, *legs: Leg) -> Posted:
 async def held(database: Database, account: chart.Account) -> int:
     async with database.reading() as tx:
         return await balance(tx, account)
+
+
+async def settle(marks: Marks) -> int:
+    """Advance until all that was there is added up, whatever other tests have open on this server; how many were."""
+    added = await marks.advance()
+    await settled(marks._watermark)
+    return added + await marks.advance()
+
+
+async def settled(watermark: Watermark) -> int:
+    """Where it stands when everything has ended that was there before this call."""
+    async with asyncio.timeout(30):
+        for _ in ("what it saw before", "what there is now"):
+            await watermark.advance()
+            while watermark._look is not None:
+                await asyncio.sleep(0.01)
+                await watermark.advance()
+    return watermark.final
 
 
 async def count(database: Database, table: str) -> int:

@@ -10,14 +10,9 @@ from ledger import chart
 from ledger.audit import audit
 from ledger.marks import Marks, Watermark
 from ledger.service import Leg, post
-from tests.ledger.books import ANNA, BEN, FLOAT, count, give, held, pay
+from tests.ledger.books import ANNA, BEN, FLOAT, count, give, held, pay, settle, settled
 
 pytestmark = pytest.mark.anyio
-
-
-async def settle(marks: Marks) -> int:
-    """Advance until there is nothing more to add up; how many postings were."""
-    return sum([await marks.advance() for _ in range(3)])
 
 
 async def sound(database: Database) -> bool:
@@ -47,7 +42,7 @@ async def test_nothing_is_final_while_an_older_number_may_still_come(database: D
         assert await advanced(watermark) < late.journal_id
         await give(database, BEN, 5)
         assert await advanced(watermark) < late.journal_id
-    assert await advanced(watermark) == late.journal_id + 1
+    assert await settled(watermark) == late.journal_id + 1
 
 
 async def test_nothing_is_final_while_the_youngest_of_several_is_open(database: Database) -> None:
@@ -61,7 +56,7 @@ async def test_nothing_is_final_while_the_youngest_of_several_is_open(database: 
             assert await watermark.advance() < late.journal_id
             await (await older.driver()).execute("COMMIT; BEGIN")
             assert await advanced(watermark) < late.journal_id
-    assert await advanced(watermark) == late.journal_id
+    assert await settled(watermark) == late.journal_id
 
 
 async def test_a_number_that_was_rolled_back_holds_nobody_up(database: Database) -> None:
@@ -69,11 +64,11 @@ async def test_a_number_that_was_rolled_back_holds_nobody_up(database: Database)
         async with database.transaction() as tx:
             lost = await post(tx, key="lost", kind="top_up", legs=[Leg(FLOAT, ANNA, 1)])
             raise RuntimeError("the caller changed its mind")
-    assert await advanced(Watermark(database)) == lost.journal_id
+    assert await settled(Watermark(database)) == lost.journal_id
 
 
 async def advanced(watermark: Watermark) -> int:
-    """Where it stands after as many looks as it may need."""
+    """Where it stands after more looks than it would need."""
     return [await watermark.advance() for _ in range(3)][-1]
 
 
@@ -122,8 +117,7 @@ async def test_any_number_may_add_up_at_once(database: Database) -> None:
     for number in range(20):
         await pay(database, str(number), Leg(FLOAT, ANNA, 1), Leg(FLOAT, BEN, 1))
     several = [Marks(database) for _ in range(5)]
-    added = [await asyncio.gather(*(marks.advance() for marks in several)) for _ in range(3)]
-    assert sum(map(sum, added)) == 40
+    assert sum(await asyncio.gather(*map(settle, several))) == 40
     assert await kept(database, FLOAT) == (40, 40)
     assert await sound(database)
 
