@@ -87,8 +87,7 @@ class Bench:
         opening = (Leg(FLOAT, wallet, floors.OPENING) for wallet in WALLETS)
         journals = (Journal(key=f"opening:{leg.credit.code}", kind="opening", legs=[leg]) for leg in opening)
         await asyncio.gather(*(self.grouped.post(journal) for journal in journals))
-        async with self.database.reading() as tx:
-            await (await tx.driver()).execute("ANALYZE")
+        await self._connections[0].execute("ANALYZE")
 
     def _floor(
         self, act: Callable[[asyncpg.Connection, bool], Awaitable[None]], *, hot: bool = False
