@@ -8,6 +8,7 @@ from core.database import Database
 from core.settings import Secret, Settings
 from payments.providers.pawapay import Pawapay
 from tests.payments.house import House
+from tests.payments.listing import Listing
 from tests.payments.network import FakeCampay
 from tests.payments.pawapay_network import FakePawapay
 
@@ -34,3 +35,10 @@ def two_providers(house: House, pawapay: FakePawapay, settings: Settings) -> Hou
     adapter = Pawapay(msgspec.structs.replace(settings, **account), http_client=pawapay.client())
     house.join(adapter, **account)
     return house
+
+
+@pytest.fixture
+def listing(house: House) -> Listing:
+    made = Listing(house.database.settings, http_client=house.campay.client())
+    made.lines = []
+    return made

@@ -3,12 +3,10 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import update
 
-from core import four_eyes
 from core.clock import business_day
 from ledger.chart import (
     GOODWILL,
@@ -16,85 +14,19 @@ from ledger.chart import (
     PROVIDER_FEES,
     PROVIDER_ROUNDING,
     SUSPENSE_UNMATCHED,
-    provider_float,
 )
-from ledger.reporting import snapshot, whole
-from ledger.reports.asking import read
-from ledger.service import Leg, post
 from payments import reconciliation
-from payments.balances import PROVIDER_FLOAT
 from payments.pace import Pace
-from payments.providers.campay import Campay
 from payments.providers.protocol import Capabilities, HistoryLine, Word
 from payments.reconciliation import items, resolving, service
 from payments.reconciliation.comparing import Compared
 from payments.reconciliation.resolving import NotOpen, Resolution
 from payments.tables import attempt
-from tests.payments.house import MTN_FLOAT, PAYER, House
+from tests.payments.house import MTN_FLOAT, House
+from tests.payments.listing import ANNE, TODAY, Listing, compare, found, line, resolve, waiting
 from tests.payments.network import FakeCampay, html
 
 pytestmark = pytest.mark.anyio
-
-ANNE, BORIS = uuid4(), uuid4()
-TODAY = date(2026, 11, 21)
-
-
-class Listing(Campay):
-    """CamPay, with the list and the balances that a test gives it."""
-
-    lines: list[HistoryLine] | None
-    holds: dict[str, int] | None = None
-
-    async def history(self, **_: Any) -> list[HistoryLine] | None:
-        return self.lines
-
-    async def floats(self) -> dict[str, int] | None:
-        return self.holds
-
-
-@pytest.fixture
-def listing(house: House) -> Listing:
-    made = Listing(house.database.settings, http_client=house.campay.client())
-    made.lines = []
-    return made
-
-
-def line(house: House, ref: str = "theirs", our_id: UUID | None = None, **changes: Any) -> HistoryLine:
-    told = {
-        "ref": ref,
-        "our_id": str(our_id) if our_id else None,
-        "at": house.clock.now(),
-        "word": Word.SUCCESSFUL,
-        "collects": True,
-        "amount": Decimal(3800),
-        "fee": Decimal(95),
-        "phone": PAYER,
-        "carrier": "mtn",
-    }
-    return HistoryLine(**{**told, **changes})
-
-
-async def compare(house: House, provider: Listing, day: date = TODAY) -> Compared:
-    return (await reconciliation.run(house.database, [provider], day))["campay"]
-
-
-async def found(house: House, provider: Listing) -> list[tuple[str, int, int]]:
-    """What a comparison finds: the exception, our figure, theirs."""
-    return [(str(one.difference), one.ours_xaf, one.theirs_xaf) for one in (await compare(house, provider)).found]
-
-
-async def waiting(house: House) -> list[str]:
-    async with house.database.reading() as tx:
-        return [row.exception for row in await items.open_items(tx)]
-
-
-async def resolve(house: House, resolution: Resolution) -> None:
-    async with house.database.transaction() as tx:
-        (item,) = await items.open_items(tx)
-        made = await resolving.propose(tx, item_id=item.id, resolution=resolution, reason="seen", by=ANNE)
-    async with house.database.transaction() as tx:
-        approved = await four_eyes.approve(tx, proposal_id=made.id, by=BORIS)
-        await resolving.carry_out(tx, approved)
 
 
 async def collected(house: House, campay: FakeCampay) -> HistoryLine:
@@ -292,105 +224,6 @@ async def test_a_fee_of_another_size_is_booked_by_itself(
     assert await waiting(house) == []
 
 
-# -- balances
-
-
-async def test_a_deficit_freezes_payouts_until_it_is_explained(
-    house: House, campay: FakeCampay, listing: Listing
-) -> None:
-    await place(house, 10_000)
-    listing.holds = {"mtn": 9_000, "orange": 0}
-    assert await found(house, listing) == [("float_differs", 10_000, 9_000)]
-    await house.pay_out()
-    await house.sweep()
-    assert (await house.states(), campay.count("/withdraw/")) == (["PREPARED"], 0)
-    await house.collect(phone="+237690000002", key="other carrier, other way")
-    await house.sweep()
-    assert campay.count("/collect/") == 1
-
-    await resolve(house, Resolution.CAPITAL)
-    assert (await house.balance(MTN_FLOAT), await house.balance(OWNERS_CAPITAL)) == (9_000, 9_000)
-    await house.sweep(minutes=20)
-    assert campay.count("/withdraw/") == 1
-
-
-async def test_a_balance_that_agrees_again_lifts_the_freeze(house: House, campay: FakeCampay, listing: Listing) -> None:
-    await place(house, 10_000)
-    listing.holds = {"mtn": 9_000, "orange": 0}
-    await compare(house, listing)
-    listing.holds = {"mtn": 10_000, "orange": 0}
-    await compare(house, listing, TODAY + timedelta(days=1))
-    assert await waiting(house) == []
-    await house.pay_out()
-    await house.sweep()
-    assert campay.count("/withdraw/") == 1
-
-
-async def test_a_deficit_of_many_days_is_one_difference(house: House, campay: FakeCampay, listing: Listing) -> None:
-    """Else finance would resolve each day's, and adjust the float as often."""
-    await place(house, 10_000)
-    listing.holds = {"mtn": 9_000, "orange": 0}
-    for days in range(3):
-        await compare(house, listing, TODAY + timedelta(days=days))
-    assert await waiting(house) == ["float_differs"]
-    await house.pay_out()
-    await house.sweep()
-    assert campay.count("/withdraw/") == 0
-    await resolve(house, Resolution.ADJUST)
-    assert await house.balance(MTN_FLOAT) == 9_000
-    await compare(house, listing, TODAY + timedelta(days=3))
-    assert await waiting(house) == []
-    await house.sweep(minutes=1)
-    assert campay.count("/withdraw/") == 1
-
-
-async def test_a_balance_that_differs_again_on_the_same_day_freezes_again(
-    house: House, campay: FakeCampay, listing: Listing
-) -> None:
-    await place(house, 10_000)
-    for there in (9_000, 10_000, 9_500):
-        listing.holds = {"mtn": there, "orange": 0}
-        await compare(house, listing)
-    async with house.database.reading() as tx:
-        (item,) = await items.open_items(tx)
-    assert (item.ours_xaf, item.theirs_xaf) == (10_000, 9_500)
-    await house.pay_out()
-    await house.sweep()
-    assert campay.count("/withdraw/") == 0
-
-
-async def test_money_that_arrives_while_the_provider_answers_is_no_deficit(house: House, campay: FakeCampay) -> None:
-    class Slow(Listing):
-        async def floats(self) -> dict[str, int] | None:
-            campay.decide("SUCCESSFUL")
-            await house.sweep(seconds=6)
-            return {"mtn": 0, "orange": 0}
-
-    slow = Slow(house.database.settings, http_client=campay.client())
-    slow.lines = []
-    await house.collect()
-    await house.sweep()
-    assert (await compare(house, slow, TODAY - timedelta(days=1))).found == []
-    assert await house.balance(MTN_FLOAT) == 3705
-
-
-@pytest.mark.parametrize(("there", "differs"), [(9_999, True), (10_000, False), (13_800, False), (13_801, True)])
-async def test_what_is_under_way_may_be_there_already(
-    house: House, campay: FakeCampay, listing: Listing, there: int, differs: bool
-) -> None:
-    await place(house, 10_000)
-    await house.collect()
-    await house.sweep()
-    listing.holds = {"mtn": there, "orange": 0}
-    assert bool((await compare(house, listing)).found) is differs
-
-
-async def place(house: House, amount_xaf: int) -> None:
-    async with house.database.transaction() as tx:
-        legs = [Leg(provider_float("campay", "mtn"), OWNERS_CAPITAL, amount_xaf)]
-        await post(tx, key=f"capital:{uuid4()}", kind="capital", legs=legs)
-
-
 # -- when it runs
 
 
@@ -479,12 +312,3 @@ async def test_what_is_resolved_is_not_resolved_twice(house: House, listing: Lis
     with pytest.raises(NotOpen):
         async with house.database.transaction() as tx:
             await resolving.propose(tx, item_id=item.id, resolution=Resolution.ADJUST, reason="again", by=ANNE)
-
-
-async def test_what_a_provider_says_it_holds_is_kept_for_the_report(house: House, listing: Listing) -> None:
-    await place(house, 10_000)
-    listing.holds = {"mtn": 10_000, "orange": 7}
-    await compare(house, listing)
-    async with snapshot(house.database) as tx:
-        told = await whole(tx, PROVIDER_FLOAT, read(PROVIDER_FLOAT, now=tx.now))
-    assert [row[:5] for row in told.rows] == [("campay", "mtn", 10_000, 10_000, 0), ("campay", "orange", 0, 7, -7)]
