@@ -162,7 +162,7 @@ RECEIPT = Report(
     subject="order",
     columns=(
         Column("line", words=True),
-        Column("item"),
+        Column("article"),
         count("quantity", total=False),
         money("price_xaf", total=False),
         money("amount_xaf"),

@@ -62,7 +62,7 @@ WITH asked AS (
     FROM posting JOIN payment ON payment.id = (metadata ->> 'payment')::uuid AND purpose = 'payout'
     WHERE leg = 1 AND posting.kind = 'payout_set_aside' AND effective_at >= :since AND effective_at < :until
 ), outcome AS (
-    SELECT payment_id, leg.amount, credited.family LIKE 'float:%' AS paid, debited.code = :fees AS fee
+    SELECT payment_id, leg.amount, credited.family ~ '^(float|suspense):' AS paid, debited.code = :fees AS fee
     FROM asked
     CROSS JOIN LATERAL (
         SELECT 'payment:' || payment_id || '\\:put_back' AS key
