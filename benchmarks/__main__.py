@@ -1,7 +1,8 @@
-"""Every table: how soon the service answers, how fast it answers turns, and how fast the books are written."""
+"""Every table: how soon the service answers, how fast it answers turns, how fast the books are written, and how fast people pay."""
 
-from benchmarks import ledger, start, ussd_turns
+from benchmarks import ledger, payments, start, ussd_turns
 
 start.main()
 ussd_turns.main()
 ledger.main()
+payments.main()
