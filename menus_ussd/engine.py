@@ -113,13 +113,11 @@ class Engine:
                 return self._close(turn, session.language, "ussd.dial_again")
             typed, walking = [fresh], False
         reply = await self._answer(turn, session, at, typed, walking, deadline)
-        session.receipts.append(self._receipt(at, reply, arrived))
+        session.receipts.append(Receipt(*at, reply.text, reply.expects_input, reply.step, reply.form))
+        if arrived is not None:
+            session.answered_ms = positions.milliseconds(self.database.clock.now())
         await claim.commit(session)
         return reply
-
-    def _receipt(self, at: Position, reply: Reply, arrived: datetime | None) -> Receipt:
-        answered_ms = positions.milliseconds(self.database.clock.now()) if arrived else 0
-        return Receipt(*at, reply.text, reply.expects_input, reply.step, answered_ms, reply.form)
 
     async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes, dialled: Sequence[str]) -> Session:
         """A new network session, carrying what an earlier one of the same phone left unfinished."""

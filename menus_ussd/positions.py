@@ -43,10 +43,10 @@ def repeated(session: Session, turn: Turn, at: Position, arrived: datetime | Non
     if turn.kind == "begin":
         first = session.receipts[0]
         lives_on = turn.session_id is not None and not session.ended
-        fits = lives_on or (first is newest and _just_answered(newest, arrived))
+        fits = lives_on or (first is newest and _just_answered(session, arrived))
         return first if fits and same(first.fingerprint, at.fingerprint) else None
     if turn.transcript is None and turn.sequence is None:
-        again = _just_answered(newest, arrived) and same(newest.fingerprint, at.fingerprint)
+        again = _just_answered(session, arrived) and same(newest.fingerprint, at.fingerprint)
         return newest if again else None
     for receipt in reversed(session.receipts):
         if receipt.length == at.number and same(receipt.fingerprint, at.fingerprint):
@@ -72,9 +72,9 @@ def new_input(keys: Keyring, session: Session, turn: Turn) -> str | None:
     return rest[1:] if rest.startswith("*") else None
 
 
-def _just_answered(receipt: Receipt, arrived: datetime | None) -> bool:
-    """Whether a request that arrived then may be the echo of the one that got `receipt`."""
-    return arrived is not None and milliseconds(arrived) - receipt.answered_ms <= REPEAT_MS
+def _just_answered(session: Session, arrived: datetime | None) -> bool:
+    """Whether a request that arrived then may be the echo of the one that was answered last."""
+    return arrived is not None and milliseconds(arrived) - session.answered_ms <= REPEAT_MS
 
 
 def milliseconds(instant: datetime) -> int:

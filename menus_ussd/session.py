@@ -42,7 +42,6 @@ class Receipt(Struct, array_like=True):
     text: str  # sealed codes stay sealed
     expects_input: bool
     step: str
-    answered_ms: int = 0  # since the epoch, where only the time tells a repeat
     form: Form | None = None
 
 
@@ -55,7 +54,7 @@ class Unfinished(Struct, array_like=True):
     remembered: bool
 
 
-class Session(Struct, kw_only=True):
+class Session(Struct, kw_only=True, omit_defaults=True):
     """One network session and the conversation it carries."""
 
     id: str
@@ -67,6 +66,7 @@ class Session(Struct, kw_only=True):
     journal: list[Entry] = []
     shown: Shown | None = None
     receipts: list[Receipt] = []
+    answered_ms: int = 0  # when the newest receipt was written, since the epoch; where only the time tells a repeat
     ended: bool = False
     skips_cart: bool = False  # a deep dial goes where it says; the cart stays for the next plain dial
     remembered: bool = False  # the store knew this phone's last session, so its last page was not lost with it

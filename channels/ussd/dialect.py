@@ -36,7 +36,9 @@ class Service(Struct, frozen=True):
 
     def septets(self, network: str | None) -> int:
         """What one page may hold on `network`; an unknown one is like any other."""
-        return self.by_network.get(network.lower(), self.page_septets) if network else self.page_septets
+        if not network or not self.by_network:
+            return self.page_septets
+        return self.by_network.get(network.lower(), self.page_septets)
 
 
 class Callback(Struct):

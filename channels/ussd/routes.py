@@ -101,7 +101,8 @@ class Door:
 
     def _sub_path(self, scope: HTTPScope) -> str:
         """What follows the secret; a mount has already cut off what precedes it."""
-        return scope["path"].removeprefix(self.path).strip("/") if self.dialect.can.sub_paths else ""
+        path = scope["path"]
+        return path.removeprefix(self.path).strip("/") if path != self.path and self.dialect.can.sub_paths else ""
 
     async def _sent(self, scope: HTTPScope, receive: Receive) -> bytes:
         """The bytes that hold the fields. Raises Refusal."""
