@@ -1,4 +1,4 @@
-"""Every table: how soon the service answers, how fast it answers turns, how fast the books are written, and how fast people pay."""
+"""Every table: how soon the service answers, how fast it answers turns, writes the books, and has people pay."""
 
 from benchmarks import ledger, payments, start, ussd_turns
 
