@@ -20,7 +20,9 @@ from core.errors import GatewayError
 from core.settings import Settings
 from ledger import journals
 from ledger.grouped import GroupedPosting
+from ledger.service import Leg
 from tests.ledger import test_append_only, test_contention, test_grouped, test_holds
+from tests.ledger.books import ANNA, BEN
 from tests.ledger.machine import Books, run_machine
 
 # What is planted: a function of the database, what stands in it, what stands there instead.
@@ -51,15 +53,6 @@ SEEN_BY_THE_MACHINE: dict[str, Mutation] = {
     ),
     "a batch looks once": ("post_journals", "change < lowest[credited]", "change < lowest[credited] AND false"),
     "a hold holds nothing": ("open_hold", "SET held = held + wanted_amount", "SET held = held"),
-    "a hold is let go twice": ("end_hold", "ELSIF ended.state = ending THEN", "ELSIF false THEN"),
-    "a captured hold is let go": ("end_hold", "OR ended.state NOT IN ('open', ending)", "OR false"),
-    "a capture leaves the rest held": ("capture_hold", "SET held = held - caught.amount", "SET held = held - taken"),
-    "a capture takes more": ("capture_hold", "OR taken > caught.amount", ""),
-    "a capture does not wait for the other end": (
-        "capture_hold",
-        "WHERE id = captured_id FOR UPDATE",
-        "WHERE id = captured_id",
-    ),
     "marks count a journal twice": ("mark_balances", "journal_id > marked AND", "journal_id >= marked AND"),
     "marks leave credits out": ("mark_balances", "sum(debit_sign * (debit - credit))", "sum(debit_sign * debit)"),
 }
@@ -126,6 +119,28 @@ NAMED: dict[str, tuple[Mutation | str, Callable[[Any], Coroutine[Any, Any, None]
     "keys are locked in any order": (
         ("post_journals", "WHERE key IS NOT NULL ORDER BY 1", "WHERE key IS NOT NULL"),
         lambda on: test_contention.test_several_journals_in_opposite_orders_never_deadlock(on["database"]),
+    ),
+    "a hold is let go twice": (
+        ("end_hold", "ELSIF ended.state = ending THEN", "ELSIF false THEN"),
+        lambda on: test_holds.test_a_release_may_be_repeated_and_nothing_follows_it(on["database"]),
+    ),
+    "a captured hold is let go": (
+        ("end_hold", "OR ended.state NOT IN ('open', ending)", "OR false"),
+        lambda on: test_holds.test_a_captured_hold_is_neither_released_nor_captured_again(on["database"]),
+    ),
+    "a capture leaves the rest held": (
+        ("capture_hold", "SET held = held - caught.amount", "SET held = held - taken"),
+        lambda on: test_holds.test_a_capture_posts_and_sets_the_rest_free(on["database"]),
+    ),
+    "a capture takes more than was held": (
+        ("capture_hold", "OR taken > caught.amount", ""),
+        lambda on: test_holds.test_a_capture_takes_from_the_held_account_and_no_more_than_was_held(
+            on["database"], [Leg(ANNA, BEN, 61)]
+        ),
+    ),
+    "a capture does not wait for another end": (
+        ("capture_hold", "WHERE id = captured_id FOR UPDATE", "WHERE id = captured_id"),
+        lambda on: test_holds.test_of_many_ends_at_once_there_is_one(on["database"], on["clock"]),
     ),
     "a capture takes its key last": (
         ("capture_hold", "PERFORM pg_advisory_xact_lock(hashtextextended(journal_key, 8));", ""),
