@@ -44,8 +44,8 @@ _MOVED = text("""
 WITH part (family, currency, debit, credit) AS (
     SELECT family, currency, debit, credit FROM turnover WHERE day >= :first_day AND day < :end_day
     UNION ALL
-    SELECT family, account.currency, debit, credit FROM entry JOIN account ON account.id = account_id
-    WHERE journal_id > (SELECT marked_to FROM books) AND effective_at >= :since AND effective_at < :until
+    SELECT family, account.currency, debit, credit FROM entries_since_marks() JOIN account ON account.id = account_id
+    WHERE effective_at >= :since AND effective_at < :until
     UNION ALL
     SELECT family, account.currency, debit, credit FROM entry JOIN account ON account.id = account_id
     WHERE journal_id <= (SELECT marked_to FROM books) AND effective_at >= :since AND effective_at < :begins_at

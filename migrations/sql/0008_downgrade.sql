@@ -22,7 +22,7 @@ FROM account LEFT JOIN LATERAL (
 
 DROP FUNCTION post_journal, post_journals, judge_journals, locked_accounts, open_hold, end_hold, capture_hold, mark_balances,
               close_period, complete_period, reopen_period, open_account;
-DROP FUNCTION entries_before, entries_up_to, entries_of;
+DROP FUNCTION entries_before, entries_up_to, entries_since_marks, entries_of;
 DROP VIEW account_family, account_balance, entry, journal;
 DROP TABLE posting, hold, balance_mark, turnover, period_event, books, account, provider_balance;
 DROP FUNCTION add_seal;
