@@ -14,13 +14,14 @@ _INSTANT = sa.DateTime(timezone=True)
 _PAYING_OUT = "kind <> 'collect' AND state IN ('SENT', 'PENDING', 'UNKNOWN')"
 
 # What a provider took back was not received: no refund may be made of it, and a surplus of it that had gone back
-# already is no refund of anything else. As in 0004 but for that.
+# already is no refund of anything else. Only what makes refunds more is checked: the outcome of one that was under way
+# when its collection was taken back is a fact, and must be booked. As in 0004 but for that.
 _REFUND_WITHIN_RECEIPTS = """
 CREATE OR REPLACE FUNCTION refund_within_receipts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     received bigint;
     returned bigint;
-BEGIN
+BEGIN{unless_it_grows}
     PERFORM 1 FROM payment WHERE id = NEW.returns FOR UPDATE;
     SELECT coalesce(sum(received_xaf), 0) INTO received FROM attempt
         WHERE payment_id = NEW.returns AND settled_at IS NOT NULL{and_not_reversed};
@@ -33,6 +34,13 @@ BEGIN
     RETURN NULL;
 END $$;
 """
+_UNLESS_IT_GROWS = """
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD.state <> 'FAILED' AND OLD.amount_xaf = NEW.amount_xaf AND OLD.returns IS NOT DISTINCT FROM NEW.returns
+        THEN
+            RETURN NULL;
+        END IF;
+    END IF;"""
 _AND_NOT_REVERSED = """
         AND NOT EXISTS (SELECT FROM reversal WHERE attempt_id = attempt.id)"""
 _AND_NOT_OF_REVERSED = """
@@ -46,8 +54,13 @@ def upgrade() -> None:
     op.create_index("ix_attempt_paying_out", "attempt", ["provider", "carrier"], postgresql_where=paying_out)
     _reversal()
     _health()
-    reversed_too = {"and_not_reversed": _AND_NOT_REVERSED, "and_not_of_reversed": _AND_NOT_OF_REVERSED}
-    run_script(_REFUND_WITHIN_RECEIPTS.format(**reversed_too))
+    run_script(
+        _REFUND_WITHIN_RECEIPTS.format(
+            unless_it_grows=_UNLESS_IT_GROWS,
+            and_not_reversed=_AND_NOT_REVERSED,
+            and_not_of_reversed=_AND_NOT_OF_REVERSED,
+        )
+    )
 
 
 def _reversal() -> None:
@@ -84,7 +97,7 @@ def _health() -> None:
 
 
 def downgrade() -> None:
-    run_script(_REFUND_WITHIN_RECEIPTS.format(and_not_reversed="", and_not_of_reversed=""))
+    run_script(_REFUND_WITHIN_RECEIPTS.format(unless_it_grows="", and_not_reversed="", and_not_of_reversed=""))
     for table in ("provider_maintenance", "provider_health", "reversal"):
         op.drop_table(table)
     op.drop_index("ix_attempt_paying_out", "attempt")

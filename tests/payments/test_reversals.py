@@ -2,16 +2,17 @@
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from core.errors import NotFound
 from core.ids import new_id
 from ledger.chart import GOODWILL, PROVIDER_FEES, SUSPENSE_MISMATCH, escrow, restaurant_payable
-from payments import doorbell, reversals, service
+from payments import attempts, doorbell, reversals, service
 from payments.errors import RefundTooLarge
 from payments.outcomes import Payment
 from payments.providers.protocol import Callback
-from payments.tables import reversal
+from payments.tables import payment, reversal
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost
 
@@ -119,6 +120,52 @@ async def test_what_was_taken_back_cannot_be_refunded(house: House, campay: Fake
                 debit=escrow(owed.reference),
                 key="refund:1",
             )
+
+
+async def refund_under_way(house: House, campay: FakeCampay) -> Payment:
+    """The collection is taken back while its refund is at the provider."""
+    owed = await collected(house, campay)
+    async with house.database.transaction() as tx:
+        await service.request_refund(
+            tx,
+            purpose="refund",
+            reference=owed.reference,
+            payment_id=owed.id,
+            amount_xaf=3800,
+            debit=escrow(owed.reference),
+            key="refund:1",
+        )
+    await house.sweep()
+    async with house.database.transaction() as tx:
+        case = await attempts.lock(tx, (await house.attempts())[0].id)
+        assert case is not None
+        await reversals.record(tx, case)
+    return owed
+
+
+async def test_a_refund_under_way_is_booked_though_its_collection_was_taken_back(
+    house: House, campay: FakeCampay
+) -> None:
+    owed = await refund_under_way(house, campay)
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    assert await house.states() == ["SUCCEEDED", "SUCCEEDED"]
+    assert [row.state for row in await house.payments()] == ["PAID", "PAID"]
+    assert await house.balance(escrow(owed.reference)) == await house.set_aside() == 0
+    assert await house.findings() == []
+
+
+@pytest.mark.parametrize(("ends", "changes"), [("SUCCESSFUL", {"amount_xaf": 3801}), ("FAILED", {"state": "OPEN"})])
+async def test_no_refund_grows_or_comes_back_to_life_beyond_what_was_received(
+    house: House, campay: FakeCampay, ends: str, changes: dict[str, object]
+) -> None:
+    await refund_under_way(house, campay)
+    campay.decide(ends)
+    await house.sweep(seconds=6)
+    assert (await house.payments())[1].state == ("PAID" if ends == "SUCCESSFUL" else "FAILED")
+    with pytest.raises(IntegrityError, match="exceed what was received"):
+        async with house.database.transaction() as tx:
+            await tx.run(update(payment).where(payment.c.kind == "refund").values(**changes))
 
 
 async def test_a_success_confirmed_again_changes_nothing(house: House, campay: FakeCampay) -> None:
