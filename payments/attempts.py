@@ -36,6 +36,7 @@ class Attempt(msgspec.Struct, frozen=True):
     next_check_at: datetime | None
     reads: int
     absences: int
+    released_at: datetime | None
     in_transit: bool
     settled_at: datetime | None
     evidence: str | None

@@ -145,8 +145,11 @@ class Settlement:
         await journals.put_back(tx, case)
 
     async def _close_undecided(self, tx: Tx, case: Case, to: PaymentState) -> None:
-        """Stop waiting for an open payment; whoever waits for a collection is told."""
-        if case.payment.state is not PaymentState.OPEN:
+        """Stop waiting for an open payment; whoever waits for a collection is told.
+
+        An attempt that was released closes nothing: the payment is open for the prompt that came after it.
+        """
+        if case.payment.state is not PaymentState.OPEN or case.attempt.released_at is not None:
             return
         owed = await attempts.close(tx, case.payment, to)
         if owed.kind is Kind.COLLECT:

@@ -395,6 +395,28 @@ async def test_the_released_first_prompt_may_be_the_one_that_pays(house: House, 
     assert sorted(await house.states()) == ["DEAD", "DEAD", "SUCCEEDED"]
 
 
+@pytest.mark.parametrize("ends", ["silent", "no amount", "mismatch"])
+async def test_a_released_prompt_closes_nothing_while_the_second_is_live(
+    house: House, campay: FakeCampay, ends: str
+) -> None:
+    await quarantined(house)
+    (owed,) = await house.payments()
+    await house.retry(owed.id)
+    await house.sweep()
+    (first,) = (row for row in await house.attempts() if row.state == "QUARANTINED")
+    amounts = {"no amount": "None", "mismatch": "3700.00"}
+    if ends != "silent":
+        campay.transactions[first.provider_ref].update(status="SUCCESSFUL", amount=amounts[ends])
+    async with house.database.transaction() as tx:
+        await tx.run(update(attempt).where(attempt.c.id == first.id).values(next_check_at=tx.now, reads=99))
+    await house.engine.advance(first.id)
+    assert sorted(await house.states()) == ["PENDING", "REVIEW"]
+    assert ((await house.payments())[0].state, house.outcomes) == ("OPEN", ["expired"])
+    campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    assert house.outcomes == ["expired", "paid"]
+
+
 @pytest.mark.parametrize(
     ("changes", "received_xaf"),
     [
