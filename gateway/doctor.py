@@ -6,6 +6,7 @@ What waits for people is a finding too: nothing else will ever end it.
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -17,13 +18,15 @@ from ledger.audit import audit
 from ledger.chart import provider_float
 from ledger.service import balance
 from marketplace.ordering.states import FUNDED
-from payments import decisions
+from payments import decisions, holders
 from payments.providers import registry
 from payments.providers.protocol import Provider
 from payments.reconciliation import ageing, items
 from payments.states import LIVE
 
 _LOOK_AGAIN_SECONDS = 0.5
+# A payout that is not sent by then waits for a float or a provider that somebody could look after.
+_PATIENCE = timedelta(hours=1)
 
 # An order's escrow holds what was paid for it as long as nobody has earned it, and nothing before or after. Until the
 # restaurant has accepted, a wallet's money is reserved for it and not yet there.
@@ -54,6 +57,11 @@ AND NOT EXISTS (SELECT FROM customer_order WHERE code = 'escrow:' || customer_or
 _FORGOTTEN = text("""
 SELECT id, state, provider, next_check_at IS NULL AS unwatched FROM attempt
 WHERE state = ANY(:live) AND (next_check_at IS NULL OR provider <> ALL(:named)) ORDER BY created_at
+""")
+_WAITING = text("""
+SELECT id, kind, amount_xaf, provider, created_at FROM attempt
+WHERE state = 'PREPARED' AND kind <> 'collect' AND created_at <= :patient_since
+AND evidence IS DISTINCT FROM :renamed ORDER BY created_at
 """)
 _FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
@@ -95,8 +103,14 @@ async def _attempts(tx: Tx) -> list[str]:
     named = {"live": [str(state) for state in LIVE], "named": list(tx.settings.payment_providers)}
     rows = await tx.all(_FORGOTTEN, named)
     left = await decisions.waiting(tx)
+    unsent = await tx.all(_WAITING, {"patient_since": tx.now - _PATIENCE, "renamed": holders.CHANGED})
     return [
         *(_forgotten(row) for row in rows),
+        *(
+            f"attempt {row.id} ({row.kind} of {row.amount_xaf}) waits unsent at {row.provider}"
+            f" since {row.created_at:%Y-%m-%d %H:%M}"
+            for row in unsent
+        ),
         *(
             f"attempt {one.attempt_id} ({one.kind} of {one.amount_xaf}) is {one.state} ({one.evidence}):"
             " it waits for two finance users"

@@ -13,6 +13,9 @@ from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
 from core.database import Database, Tx
 from core.logs import logger
 from ledger.errors import LedgerBusy
@@ -31,6 +34,8 @@ _LEASE_MARGIN_SECONDS = 10
 _GRACE_SECONDS = 5
 # Tries to write what was learned: asking the provider again would cost more than a second transaction.
 _WRITES = 3
+# What PostgreSQL says of a lock that did not come in time, or that two waited for in a circle.
+_LOCKED = (asyncpg.LockNotAvailableError.sqlstate, asyncpg.DeadlockDetectedError.sqlstate)
 # Open transactions per attempt that is being advanced: the rest of its time it waits for a provider.
 _WRITERS_SHARE = 0.02
 # A sweep goes on while there is more to do, but comes back to its caller now and then.
@@ -151,7 +156,7 @@ class Engine:
             await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, "NOT_SENT LATE")
             return _nothing
         if await routing.must_wait(tx, provider=tried.provider, carrier=owed.carrier, kind=owed.kind):
-            await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
+            await self._wait_for_rail(tx, case)
             return _nothing
         if await _held(tx, case):
             return _nothing
@@ -160,6 +165,13 @@ class Engine:
             return self._vet
         await self._mark_sent(tx, case)
         return self._send
+
+    async def _wait_for_rail(self, tx: Tx, case: Case) -> None:
+        """Its rail may come back; a payout waits no longer than for float, since nothing was sent."""
+        if _out_of_patience(tx, case):
+            await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, failover.AWAY)
+        else:
+            await attempts.note(tx, case, next_check_at=tx.now + schedule.MAINTENANCE_PAUSE)
 
     async def _claim_sent(self, tx: Tx, case: Case) -> _Step:
         assert case.attempt.sent_at is not None
@@ -243,7 +255,7 @@ class Engine:
             await self._write(case, partial(self._settlement.read, record=found, provider=provider))
 
     async def _write(self, case: Case, learn: Callable[[Tx, Case], Awaitable[None]]) -> None:
-        """Write what was learned. A house that posts twice in one transaction may deadlock: then once more."""
+        """Write what was learned; once more where a lock did not come: a reference that is lost is hard to find."""
         for left in reversed(range(_WRITES)):
             try:
                 async with self._transaction() as tx:
@@ -251,8 +263,8 @@ class Engine:
                     assert locked is not None
                     await learn(tx, locked)
                 return
-            except LedgerBusy:
-                if not left:
+            except (LedgerBusy, asyncpg.PostgresError, DBAPIError) as problem:
+                if not left or not _is_busy(problem):
                     raise
 
 
@@ -260,11 +272,24 @@ async def _nothing(_: Case) -> None:
     """What follows a claim that settled the matter."""
 
 
+def _is_busy(problem: Exception) -> bool:
+    """Whether others held the locks that were needed: the same may succeed a moment later."""
+    from_driver = getattr(problem, "orig", problem)
+    return isinstance(problem, LedgerBusy) or getattr(from_driver, "sqlstate", None) in _LOCKED
+
+
 def _is_plain(tx: Tx, case: Case) -> bool:
     """Whether claiming it changes nothing but its row: then many may be claimed in one transaction."""
     tried = case.attempt
     late = tried.deadline is not None and tried.deadline <= tx.now
-    return tried.state is not State.SENT and not (tried.state is State.PREPARED and late)
+    ends = late or _out_of_patience(tx, case)
+    return tried.state is not State.SENT and not (tried.state is State.PREPARED and ends)
+
+
+def _out_of_patience(tx: Tx, case: Case) -> bool:
+    """Whether a payout has waited for its rail for long enough; one that waits for people goes on waiting."""
+    waited = tx.now - case.attempt.created_at >= schedule.FLOAT_PATIENCE
+    return waited and case.payment.kind is not Kind.COLLECT and case.attempt.evidence != holders.CHANGED
 
 
 async def _held(tx: Tx, case: Case) -> bool:

@@ -10,6 +10,9 @@ from payments.attempts import Case
 from payments.schedule import next_try
 from payments.states import Failure, Kind
 
+# The evidence of a payout whose rail was in maintenance, frozen or broken for too long.
+AWAY = "NOT_SENT AWAY"
+
 
 class Next(msgspec.Struct, frozen=True):
     """The next attempt of a payment."""
@@ -22,10 +25,11 @@ async def next_attempt(tx: Tx, case: Case, failure: Failure) -> Next | None:
     """What follows a certain failure; None when it is time to tell the customer.
 
     Never after a payer's reasons, and never for money whose fate was unknown once. Another provider is tried at once
-    (a prompt still waits its minute), the same one later. Our own float at one provider says nothing of the others.
+    (a prompt still waits its minute), the same one later. Our own float at one provider says nothing of the others,
+    and a payout that waited in vain for its rail would wait there again.
     """
     pays_out = case.payment.kind is not Kind.COLLECT
-    elsewhere_only = pays_out and failure is Failure.LOW_FLOAT
+    elsewhere_only = pays_out and (failure is Failure.LOW_FLOAT or case.attempt.evidence == AWAY)
     if case.attempt.in_transit or not (failure is Failure.TECHNICAL or elsewhere_only):
         return None
     owed, tries = case.payment, await attempts.tries(tx, case.payment.id)

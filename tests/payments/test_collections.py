@@ -1,14 +1,20 @@
 """A collection from the prompt to the books, and everything that may go wrong on the way."""
 
 import asyncio
+from collections import deque
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 
+from core.database import Tx
 from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, restaurant_payable, wallet
+from payments.attempts import Case
 from payments.providers.campay import Campay
+from payments.providers.protocol import Answer
 from payments.providers.wire import FreshToken
 from payments.states import Failure, PaymentState
 from payments.tables import attempt, payment
@@ -271,6 +277,27 @@ async def test_an_answer_after_the_lease_still_brings_the_reference(house: House
         late = Answer(Proof.ACCEPTED, "HTTP 200", ref=campay.only()["reference"])
         await house.engine._settlement.answered(tx, case, late)
     assert await house.states() == ["PENDING"]
+
+
+@pytest.mark.parametrize("trouble", [asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError])
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_reference_is_written_again_after_a_lock_that_did_not_come(
+    house: House, monkeypatch: pytest.MonkeyPatch, trouble: type[asyncpg.PostgresError], wrapped: bool
+) -> None:
+    troubles = deque([trouble("a lock")] * 2)
+    write = house.engine._settlement.answered
+
+    async def busy(tx: Tx, case: Case, answer: Answer) -> None:
+        if troubles:
+            problem = troubles.popleft()
+            raise DBAPIError.instance("UPDATE", None, problem, asyncpg.PostgresError) if wrapped else problem
+        await write(tx, case, answer)
+
+    monkeypatch.setattr(house.engine._settlement, "answered", busy)
+    await house.collect()
+    await house.sweep()
+    (tried,) = await house.attempts()
+    assert (tried.state, tried.provider_ref is not None) == ("PENDING", True)
 
 
 async def test_ten_at_once_post_one_journal(house: House, campay: FakeCampay) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from core.errors import GatewayError
+from gateway.doctor import examine
 from ledger.chart import SUSPENSE_MISMATCH, escrow, in_transit, restaurant_payable
 from payments import doorbell, maintenance
 from payments.errors import AmountOutOfLimits, PaymentsPaused, UnsupportedCarrier
@@ -154,6 +155,32 @@ async def test_a_payout_waits_when_nobody_is_left(house: House, campay: FakeCamp
     await house.sweep()
     assert await house.states() == ["PREPARED"]
     assert await house.set_aside() == 2550
+
+
+async def test_a_payout_that_cannot_go_out_for_a_day_takes_another_rail(
+    house: House, campay: FakeCampay, pawapay: FakePawapay
+) -> None:
+    await house.pay_out()
+    await put_away(house, "campay")
+    await house.sweep()
+    await house.sweep(hours=23)
+    (finding,) = await examine(house.database)
+    assert "(payout of 2550) waits unsent at campay since" in finding
+    await house.sweep(hours=1, minutes=1)
+    await house.sweep()
+    assert [(row.provider, row.state) for row in await house.attempts()] == [("campay", "DEAD"), ("pawapay", "PENDING")]
+    assert (campay.count("/withdraw/"), pawapay.count("POST payouts")) == (0, 1)
+
+
+async def test_a_payout_that_no_rail_takes_for_a_day_gets_its_money_back(house: House) -> None:
+    for provider in ("campay", "pawapay"):
+        await put_away(house, provider)
+    owed = await house.pay_out()
+    for _ in range(5):
+        await house.sweep(hours=6)
+    assert [(name, told.failure) for name, told in house.told] == [("payout_done", Failure.TECHNICAL)]
+    assert await house.balance(restaurant_payable(owed.reference)) == 2550
+    assert await examine(house.database) == []
 
 
 # -- another attempt
