@@ -22,7 +22,7 @@ from core.phones import carrier_of
 from ledger.chart import Account, payout_clearing
 from ledger.service import Leg, post
 from payments import attempts, routing
-from payments.errors import NotRetryable, PaymentBusy, PaymentsPaused, RefundTooLarge
+from payments.errors import NotRetryable, PaymentBusy, RefundTooLarge
 from payments.outcomes import Payment
 from payments.routing import Rail
 from payments.states import LIVE, Kind, PaymentState, State
@@ -189,20 +189,17 @@ async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None)
         "account": msgspec.to_builtins(terms.account),
         "returns": terms.returns,
     }
-    prefer = brought.provider if brought else None
-    try:
-        rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
-    except PaymentsPaused:
-        known = await _known(tx, key, fixed)  # what was asked for before is there, whatever happens now
-        if known is None:
-            raise
+    known = await _known(tx, key, fixed)  # what was asked for before is there, whatever settings and rails are now
+    if known is not None:
         return known, None
+    prefer = brought.provider if brought else None
+    rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
     rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
     fresh = insert(payment).values(id=new_id(), key=key, **fixed, **rest).on_conflict_do_nothing()
     row = await tx.first(fresh.returning(payment))
     if row is not None:
         return attempts.read_payment(tx, row, provider=rail.name), rail
-    known = await _known(tx, key, fixed)
+    known = await _known(tx, key, fixed)  # made by another at the same time
     assert known is not None
     return known, None
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import Row, select
 
@@ -36,6 +37,16 @@ async def attempts(database: Database) -> Sequence[Row[Any]]:
 
 async def test_one_key_is_one_payment(database: Database) -> None:
     first = await collect(database)
+    assert await collect(database) == first
+    assert len(await attempts(database)) == 1
+
+
+@pytest.mark.parametrize("changes", [{"attempt_maximum_xaf": 1000}, {"payment_providers": ()}])
+async def test_a_repeat_gets_its_payment_whatever_the_settings_have_become(
+    database: Database, changes: dict[str, object]
+) -> None:
+    first = await collect(database)
+    database.settings = msgspec.structs.replace(database.settings, **changes)
     assert await collect(database) == first
     assert len(await attempts(database)) == 1
 
