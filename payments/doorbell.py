@@ -1,5 +1,6 @@
 """Callbacks: kept raw and encrypted, believed only so far as to look at the attempt they name (design: payments 5)."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -66,7 +67,11 @@ def _uuid(raw: str | None) -> UUID | None:
 async def _store(
     tx: Tx, provider: str, callback: Callback, verdict: str, *, attempt_id: UUID | None = None, ref: str | None = None
 ) -> str:
-    """Keep the callback as it came; "replayed" when the very same one is already here."""
+    """Keep the callback as it came; "replayed" when the very same one is already here.
+
+    One that named nothing when it came first is kept once more when it names an attempt: its reference is then found
+    by a look-up, and what was thought of it before stays on record.
+    """
     raw = f"{callback.query}\n{callback.body.decode(errors='replace')}"
     event = {
         "id": new_id(),
@@ -79,4 +84,13 @@ async def _store(
         "received_at": tx.now,
     }
     stored = await tx.run(insert(provider_event).values(event).on_conflict_do_nothing())
+    if not stored and attempt_id is not None and await _was_unconnected(tx, event):
+        connected = {**event, "hash": tx.keys.fingerprint("connected callback", raw)}
+        stored = await tx.run(insert(provider_event).values(connected).on_conflict_do_nothing())
     return verdict if stored else "replayed"
+
+
+async def _was_unconnected(tx: Tx, event: Mapping[str, Any]) -> bool:
+    columns = provider_event.c
+    first = select(columns.attempt_id).where(*(columns[name] == event[name] for name in ("provider", "hash")))
+    return await tx.value(first) is None

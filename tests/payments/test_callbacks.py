@@ -418,6 +418,31 @@ async def test_an_unknown_secret_is_no_address(web: httpx.AsyncClient, house: Ho
     assert await verdicts(house) == []
 
 
+@pytest.mark.parametrize("first", ["forged", "unknown"])
+async def test_a_repeat_of_what_was_not_believed_at_first_names_its_attempt(
+    house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str, first: str
+) -> None:
+    await house.collect()
+    campay.after["/collect/"].append(lost)
+    await house.sweep()
+    campay.before["/history/"].extend([lost] * 9)
+    fields = campay.callback(campay.decide("SUCCESSFUL"), key=key, at=house.clock.now() + timedelta(seconds=90))
+    (tried,) = await house.attempts()
+    if first == "unknown":
+        house.clock.advance(seconds=90)
+        async with house.database.transaction() as tx:
+            await tx.run(update(attempt).values(sent_at=None))
+    await web.get(DOOR, params=fields)
+    async with house.database.transaction() as tx:
+        await tx.run(update(attempt).values(sent_at=tried.sent_at))
+    house.clock.advance(seconds=90)
+    for _ in range(3):
+        await web.get(DOOR, params=fields)
+    assert await verdicts(house) == [first, "rung"]
+    await house.sweep()
+    assert (await house.states(), house.outcomes) == (["SUCCEEDED"], ["paid"])
+
+
 async def test_events_are_encrypted_and_never_changed(
     house: House, campay: FakeCampay, web: httpx.AsyncClient, key: str
 ) -> None:
