@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, DateTime, ForeignKey, Row, Table, Text, Uuid, and_, insert, or_, select
+from sqlalchemy import Column, DateTime, ForeignKey, Row, Table, Text, Uuid, and_, insert, or_, select, update
 
 from core import four_eyes
 from core.database import Tx, metadata
@@ -61,6 +61,12 @@ class TooEarly(Conflict):
     text_key = "error.decided_too_early"
 
 
+class ProviderNotNamed(Conflict):
+    """The fee is by the rates of `provider`, which PAYMENT_PROVIDERS does not name any more."""
+
+    text_key = "error.provider_not_named"
+
+
 # An attempt is in REVIEW for ever; this is what closed the case.
 review_closed = Table(
     "review_closed",
@@ -102,6 +108,7 @@ class _Question(msgspec.Struct, frozen=True):
     case: Case
     received_xaf: int
     reversal_id: UUID | None
+    undone: bool  # it did not fit, and was taken back before anybody had ruled on it
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -142,7 +149,7 @@ async def propose(
 ) -> Proposal:
     """Put a ruling before another finance user. `amount_xaf`: what moved, by default what was asked for.
 
-    Raises NotForPeople, TooEarly, NotFound, AlreadyProposed, InvalidInput.
+    Raises NotForPeople, TooEarly, ProviderNotNamed, NotFound, AlreadyProposed, InvalidInput.
     """
     question = await _question(tx, attempt_id, ruling)
     if amount_xaf is not None and (ruling is not Ruling.PAID or amount_xaf <= 0):
@@ -165,13 +172,14 @@ class Decisions:
         ruling = Ruling(approved.details["ruling"])
         question = await _question(tx, UUID(approved.subject), ruling)
         case = question.case
-        if question.reversal_id is not None:
+        if question.undone:
+            await self._close_undone(tx, question, approved)
+        elif question.reversal_id is not None:
             await reversals.close(tx, reversal_id=question.reversal_id, absorb=ruling is Ruling.ABSORB)
         elif ruling is Ruling.PAID:
             await _close_collection(tx, case)
             record = as_told(case, approved.details["amount_xaf"])
-            provider = self._providers[case.attempt.provider]
-            await self._settlement.succeeded(tx, case, record, provider, evidence="DECIDED PAID")
+            await self._settlement.succeeded(tx, case, record, self._provider(case), evidence="DECIDED PAID")
         elif ruling is Ruling.TRUST:
             await holders.trust(tx, case)
         elif ruling is Ruling.REFUSE:
@@ -179,9 +187,26 @@ class Decisions:
         elif ruling is Ruling.UNPAID:
             await self._settlement.failed(tx, case, State.FAILED, Failure.UNSTATED, "DECIDED UNPAID")
         else:
-            closed = {"attempt_id": case.attempt.id, "proposal_id": approved.id, "ruling": ruling, "closed_at": tx.now}
-            await tx.run(insert(review_closed).values(**closed))
+            await _close_review(tx, case, approved)
             await self._move_out_of_suspense(tx, question, ruling)
+
+    def _provider(self, case: Case) -> Provider:
+        provider = self._providers.get(case.attempt.provider)
+        if provider is None:
+            raise ProviderNotNamed(provider=case.attempt.provider)
+        return provider
+
+    async def _close_undone(self, tx: Tx, question: _Question, approved: Proposal) -> None:
+        """Its two entries in suspense:mismatch cancel: nobody bears anything, and what was set aside is owed again."""
+        case = question.case
+        ended = update(reversal).where(reversal.c.id == question.reversal_id).values(closed_at=tx.now)
+        await tx.run(ended)
+        await _close_review(tx, case, approved)
+        await _close_collection(tx, case)
+        if case.payment.kind is not Kind.COLLECT and case.payment.state is PaymentState.REVIEW:
+            owed = await attempts.close(tx, case.payment, PaymentState.FAILED, Failure.UNSTATED)
+            await self._outcomes.payout_done(tx, owed)
+            await journals.put_back(tx, case)
 
     async def _move_out_of_suspense(self, tx: Tx, question: _Question, ruling: Ruling) -> None:
         case, moved_xaf = question.case, question.received_xaf
@@ -218,22 +243,36 @@ class Decisions:
 
 
 async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
-    """The case, locked, if it is open to `ruling`. Raises NotFound, NotForPeople, TooEarly."""
+    """The case, locked, if it is open to `ruling`. Raises NotFound, NotForPeople, TooEarly, ProviderNotNamed."""
     case = await attempts.lock(tx, attempt_id)
     if case is None:
         raise NotFound()
     known = await tx.one(_KNOWN.where(attempt.c.id == attempt_id))
-    rulings = _open_to(_facts(known))
+    facts = _facts(known)
+    rulings = _open_to(facts)
     if ruling not in rulings:
         raise NotForPeople(rulings=", ".join(sorted(rulings)) or "-")
+    if ruling is Ruling.PAID and case.attempt.provider not in tx.settings.payment_providers:
+        raise ProviderNotNamed(provider=case.attempt.provider)
     if case.attempt.state is State.UNKNOWN:
         _be_patient(tx, case)
-    return _Question(case, known.received_xaf or 0, known.reversal_id)
+    return _Question(case, known.received_xaf or 0, known.reversal_id, _is_undone(facts))
+
+
+def _is_undone(known: _Facts) -> bool:
+    return known.reversed_ and known.state is State.REVIEW and not known.closed
+
+
+async def _close_review(tx: Tx, case: Case, approved: Proposal) -> None:
+    closed = {"attempt_id": case.attempt.id, "proposal_id": approved.id, "closed_at": tx.now}
+    await tx.run(insert(review_closed).values(**closed, ruling=approved.details["ruling"]))
 
 
 def _open_to(known: _Facts) -> frozenset[Ruling]:
     """What people may rule, by what is known and booked."""
     pays_out = known.kind is not Kind.COLLECT
+    if _is_undone(known):
+        return frozenset({Ruling.UNPAID})
     if known.reversed_:
         return frozenset({Ruling.ABSORB, Ruling.UNPAID if pays_out else Ruling.RECOVER})
     if known.state is State.PREPARED and known.evidence == holders.CHANGED:

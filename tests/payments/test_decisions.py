@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from core import four_eyes
@@ -21,7 +22,7 @@ from ledger.chart import (
 from ledger.errors import InsufficientFunds
 from ledger.service import Leg, post
 from payments import attempts, decisions, maintenance, reversals
-from payments.decisions import Decisions, NotForPeople, Ruling, TooEarly
+from payments.decisions import Decisions, NotForPeople, ProviderNotNamed, Ruling, TooEarly
 from payments.outcomes import Payment
 from payments.providers.campay import Campay
 from payments.settlement import Settlement
@@ -369,3 +370,51 @@ async def test_a_payout_taken_back_is_owed_again(house: House, campay: FakeCampa
     assert await house.balance(restaurant_payable(owed.reference)) == 2550
     assert await house.balance(SUSPENSE_MISMATCH) == 0
     assert await examine(house.database) == []
+
+
+@pytest.mark.parametrize("named", ["proposed", "approved"])
+async def test_money_at_a_provider_that_is_not_named_any_more_is_refused_clearly(
+    house: House, campay: FakeCampay, named: str
+) -> None:
+    await unknown_payout(house, campay)
+    made = await propose(house, Ruling.PAID) if named == "approved" else None
+    changed = msgspec.structs.replace(house.database.settings, payment_providers=("pawapay",))
+    house.database.settings = changed
+    with pytest.raises(ProviderNotNamed):
+        await (approve(house, made.id) if made else propose(house, Ruling.PAID))
+    assert await house.balance(TRANSIT) == 2550
+
+
+async def mismatch_taken_back(house: House, campay: FakeCampay) -> None:
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount="2000.00")
+    await house.sweep(seconds=6)
+    async with house.database.transaction() as tx:
+        case = await attempts.lock(tx, (await house.attempts())[0].id)
+        assert case is not None
+        await reversals.record(tx, case)
+    assert await house.balance(SUSPENSE_MISMATCH) == 0
+
+
+async def test_a_collection_that_did_not_fit_and_was_taken_back_leaves_nothing_to_bear(
+    house: House, campay: FakeCampay
+) -> None:
+    await house.collect()
+    await mismatch_taken_back(house, campay)
+    assert await waiting(house) == [("REVIEW", ["unpaid"])]
+    await rule(house, Ruling.UNPAID)
+    assert await house.balance(SUSPENSE_MISMATCH) == await house.balance(GOODWILL) == 0
+    assert [row.state for row in await house.payments()] == ["CANCELLED"]
+    assert (await waiting(house), await examine(house.database)) == ([], [])
+
+
+async def test_a_payout_that_did_not_fit_and_came_back_is_owed_again_once(house: House, campay: FakeCampay) -> None:
+    owed = await house.pay_out()
+    spent = await house.balance(GOODWILL)
+    await mismatch_taken_back(house, campay)
+    assert await waiting(house) == [("REVIEW", ["unpaid"])]
+    await rule(house, Ruling.UNPAID)
+    assert (await house.balance(SUSPENSE_MISMATCH), await house.balance(GOODWILL)) == (0, spent)
+    assert (await house.balance(restaurant_payable(owed.reference)), await house.set_aside()) == (2550, 0)
+    assert [(name, told.state) for name, told in house.told] == [("payout_done", "FAILED")]
+    assert (await waiting(house), await examine(house.database)) == ([], [])
