@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from channels.api.encoding import problems
 from channels.api.idempotency import intention
 from channels.api.inputs import PAGE_SIZE, IdempotencyKey, PageNumber, PageSize, TheCaller, TheDatabase, TheLimits
-from channels.api.views import NewOrder, NewQuote, OrderView, Page, QuoteView, page_of, shown
+from channels.api.views import Consent, NewOrder, NewQuote, OrderView, Page, QuoteView, page_of, shown
 from core.crypto import Keyring
 from core.database import Database, Tx
 from core.errors import InvalidInput
@@ -102,6 +102,34 @@ async def _place_order(tx: Tx, data: NewOrder, caller: Identity) -> OrderView:
         channel=CHANNEL,
     )
     return shown(order, OrderView)
+
+
+@post("/orders/{order_id:uuid}/pay-again", status_code=HTTP_200_OK, responses=problems(401, 403, 404, 409))
+async def pay_again(
+    order_id: FromPath[UUID],
+    data: RequestBody[Consent],
+    caller: TheCaller,
+    idempotency_key: IdempotencyKey,
+    database: TheDatabase,
+    limits: TheLimits,
+) -> OrderView:
+    """Another prompt for an order that is PAYMENT_EXPIRED, while it can still be had as it was ordered.
+
+    The first prompt may still be live. Show the customer before: "If you also approve the first one, we return it at
+    once."; only then send `"consent": true`.
+    """
+    asked = intention(database.keys, caller.subject, idempotency_key, f"orders/{order_id}/pay-again", data)
+    if answer := await asked.answered(database, OrderView):
+        return answer
+    if not data.consent:
+        raise InvalidInput(field="consent")
+    await limits.spend("payments", str(caller.subject))
+
+    async def ask(tx: Tx) -> OrderView:
+        return shown(await service.pay_again(tx, order_id=order_id, person_id=caller.subject), OrderView)
+
+    async with database.transaction() as tx:
+        return await asked.once(tx, lambda: ask(tx), OrderView)
 
 
 @get("/orders", responses=problems(401, 403))

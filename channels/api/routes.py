@@ -46,6 +46,7 @@ def _customers() -> Router:
         route_handlers=[
             orders.make_quote,
             orders.place_order,
+            orders.pay_again,
             orders.list_orders,
             orders.read_order,
             orders.cancel_order,

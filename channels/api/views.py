@@ -159,6 +159,12 @@ class NewOrder(Body):
     pin: Pin | None = None  # for the wallet only
 
 
+class Consent(Body):
+    """What the customer said after reading that one of two approved payments is returned at once."""
+
+    consent: bool
+
+
 class OrderView(msgspec.Struct, frozen=True):
     """`delivery_code` is for the customer to tell the driver at the door; it exists once the meal is on its way."""
 

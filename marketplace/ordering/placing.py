@@ -52,7 +52,7 @@ async def place(
         raise NotFound()
     order_id = await _placed(tx, cart_id, cart_version)
     if order_id is None:
-        today = await _agree(tx, draft, cart_version, total_xaf)
+        today = await agree(tx, draft, cart_version, total_xaf)
         payer = await _payer(tx, person_id, None if pay_with == "wallet" else payer_phone)
         chosen = {"payer_id": payer.id, "pay_with": pay_with, "channel": channel}
         order = await _insert(tx, _frozen(tx, draft, today) | chosen, today)
@@ -79,7 +79,7 @@ async def _placed(tx: Tx, cart_id: UUID, version: int) -> UUID | None:
     return None
 
 
-async def _agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int) -> Price:
+async def agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int) -> Price:
     """Today's price, if it is the one that the customer has seen, for the cart that they have seen."""
     if draft.version != version or carts.expired(tx, draft):
         raise CartExpired()

@@ -71,6 +71,15 @@ SELECT EXISTS (SELECT FROM cart WHERE person_id = $1 AND saved_at > $2 AND disca
        EXISTS (SELECT FROM customer_order WHERE person_id = $1) AS has_ordered
 """
 _LIVE = _ORDER + "WHERE o.person_id = $1 AND o.state = ANY($2) ORDER BY o.placed_at DESC"
+_TRACKED = (
+    _ORDER
+    + """
+ WHERE o.person_id = $1 AND (o.state = ANY($2) OR o.state = 'PAYMENT_EXPIRED' AND EXISTS (
+       SELECT FROM cart c WHERE c.id = o.cart_id AND c.version = o.cart_version
+          AND c.saved_at > $3 AND c.discarded_at IS NULL))
+ ORDER BY o.placed_at DESC
+"""
+)
 _LAST = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT 1"
 _RECENT = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT $2"
 _ONE = _ORDER + "WHERE o.id = $1"
@@ -89,6 +98,12 @@ async def standing(tx: Tx, *, person_id: UUID) -> Standing:
 async def live_orders(tx: Tx, *, person_id: UUID) -> list[Order]:
     """The customer's open orders, newest first."""
     return await _read(tx, _LIVE, person_id, OPEN, with_code=True)
+
+
+async def tracked_orders(tx: Tx, *, person_id: UUID) -> list[Order]:
+    """The customer's open orders and those that may be paid again, newest first."""
+    since = tx.now - timedelta(minutes=tx.settings.cart_minutes)
+    return await _read(tx, _TRACKED, person_id, OPEN, since, with_code=True)
 
 
 async def last_order(tx: Tx, *, person_id: UUID) -> Order | None:

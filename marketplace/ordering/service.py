@@ -1,6 +1,6 @@
-"""What people do with orders: place, accept or refuse, cook, cancel, confirm, dispute.
+"""What people do with orders: place, pay again, accept or refuse, cook, cancel, confirm, dispute.
 
-`place` and the reads live in modules of their own; channels find everything here.
+`place`, `pay_again` and the reads live in modules of their own; channels find everything here.
 """
 
 from datetime import timedelta
@@ -11,6 +11,7 @@ from core.errors import InvalidInput, NotFound
 from marketplace.delivery import service as delivery
 from marketplace.ordering import messages, settlement
 from marketplace.ordering.errors import WrongState
+from marketplace.ordering.paying_again import pay_again
 from marketplace.ordering.placing import place
 from marketplace.ordering.queries import (
     Order,
@@ -20,6 +21,7 @@ from marketplace.ordering.queries import (
     last_order,
     live_orders,
     recent_orders,
+    tracked_orders,
 )
 from marketplace.ordering.transitions import OrderRow, lock, move
 from payments import service as payments
@@ -36,11 +38,13 @@ __all__ = [
     "get",
     "last_order",
     "live_orders",
+    "pay_again",
     "place",
     "ready",
     "recent_orders",
     "refuse",
     "resolve",
+    "tracked_orders",
 ]
 
 # Nobody promises a meal beyond this; more is a mistyped number.

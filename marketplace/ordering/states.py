@@ -29,6 +29,7 @@ State = Literal[
 # From each state, the states it may become. DRAFT and QUOTED are lived by the cart (without and with a place);
 # an order row begins when a quote is confirmed. A restaurant may forget READY: a driver who has the food has it.
 # A dispute is about a meal that is on its way; before that there is only the question of cancelling.
+# What was not paid may be paid again, if the customer consents to another prompt (paying_again.py).
 TRANSITIONS: dict[State, tuple[State, ...]] = {
     "DRAFT": ("QUOTED",),
     "QUOTED": ("AWAITING_PAYMENT",),
@@ -41,7 +42,7 @@ TRANSITIONS: dict[State, tuple[State, ...]] = {
     "DELIVERED": ("CLOSED",),
     "DISPUTED": ("RESOLVED_PAY", "RESOLVED_REFUND"),
     "CLOSED": (),
-    "PAYMENT_EXPIRED": (),
+    "PAYMENT_EXPIRED": ("AWAITING_PAYMENT",),
     "REJECTED": (),
     "NO_ANSWER": (),
     "CANCELLED": (),

@@ -36,8 +36,8 @@ async def presets(tx: Tx, caller: Caller, parts: Sequence[str]) -> dict[str, Any
 
 
 async def _order(tx: Tx, caller: Caller, number: str) -> dict[str, Any]:
-    """Which of the caller's live orders is meant; asked only of those who have several."""
-    live = await ordering.live_orders(tx, person_id=caller.person_id)
+    """Which of the caller's orders is meant; asked only of those who have several."""
+    live = await ordering.tracked_orders(tx, person_id=caller.person_id)
     return next(({"track.which": str(order.id)} for order in live if str(order.number) == number), {})
 
 

@@ -7,11 +7,13 @@ from core.money import format_xaf
 from marketplace.ordering import service as ordering
 from marketplace.ordering.service import Order
 from menus_ussd.call import Call, End
+from menus_ussd.journeys.limits import within
 from menus_ussd.questions import Name, Option
 
 # What the caller may do in each state, beside looking.
 ACTIONS = {
     "AWAITING_PAYMENT": ("cancel",),
+    "PAYMENT_EXPIRED": ("pay_again",),
     "PAID": ("cancel",),
     "OFFERED": ("cancel",),
     "PICKED_UP": ("received",),
@@ -19,8 +21,8 @@ ACTIONS = {
 
 
 async def track(call: Call) -> End:
-    """The caller's live orders: one is shown at once, several are a list."""
-    live = await call.look("track.live", ordering.live_orders, person_id=call.person_id)
+    """The caller's orders, live or to be paid again: one is shown at once, several are a list."""
+    live = await call.look("track.live", ordering.tracked_orders, person_id=call.person_id)
     if not live:
         return await _nothing(call)
     options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in live]
@@ -41,11 +43,23 @@ async def _show(call: Call, order: Order) -> End:
         action = await call.choose("track.code", options, code=order.delivery_code, **facts)
     else:
         action = await call.choose("track.order", options, **facts)
+    if action == "pay_again":
+        return await _pay_again(call, order)
     if not await call.confirm(f"track.{action}", [Option(call.say("ussd.option.yes"), True)], number=order.number):
         raise NotFound()
     effect = ordering.cancel if action == "cancel" else ordering.confirm_received
     await call.once(f"track.{action}.done", effect, order_id=order.id, person_id=call.person_id)
     return End(f"ussd.track.{action}.done", {"number": order.number})
+
+
+async def _pay_again(call: Call, order: Order) -> End:
+    """Another prompt, once the caller has read that the first may be live and that one of two payments goes back."""
+    total, yes = format_xaf(order.total_xaf), [Option(call.say("ussd.option.yes"), True)]
+    await call.confirm("track.pay_again", yes, number=order.number, total=total)
+    await within(call, "payments")
+    asked = {"order_id": order.id, "person_id": call.person_id, "session_id": call.session_ref}
+    again = await call.once("track.pay_again.done", ordering.pay_again, **asked)
+    return End("ussd.order.sent", {"number": again.number, "total": total})
 
 
 async def _nothing(call: Call) -> End:

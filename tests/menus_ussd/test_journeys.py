@@ -24,10 +24,12 @@ from marketplace.places.tables import landmark, quarter
 from menus_ussd.assembly import build_ussd
 from menus_ussd.engine import Engine
 from menus_ussd.journeys import CONVERSATION
+from menus_ussd.pages import width
 from menus_ussd.session import Session
 from menus_ussd.stores.memory import MemorySessionStore
 from menus_ussd.stores.redis import RedisSessionStore
 from menus_ussd.walk import Walked, Walker
+from payments.tables import attempt, payment
 from tests.menus_ussd.toy import Handset
 from tests.support.market import Market, open_market
 
@@ -38,7 +40,7 @@ PIN = "739164"
 
 # One phone for each past that changes what the menus show.
 NEW, REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART = (f"+2376700002{n:02d}" for n in range(9))
-NO_RAIL = "+237620000202"
+NO_RAIL, EXPIRED = "+237620000202", "+237670000210"
 
 SAMPLES = {
     "place.quarter": ("bon", "Bépanda", "xyz"),
@@ -77,6 +79,24 @@ async def with_pasts(market: Market) -> None:
         await one_order(market, phone, number, state)
     for number, state in enumerate(("OFFERED", "ACCEPTED", "READY"), 5000):
         await one_order(market, BUSY, number, state)
+    await an_expired_payment(database)
+
+
+async def an_expired_payment(database: Database) -> UUID:
+    """An order that waits to be paid again, its first prompt perhaps still live."""
+    expired = Handset(build_ussd(database), "expired", EXPIRED)
+    await expired.dial("45")
+    assert (await expired.say("1", "2", "1", "1", "1")).step == "ussd.order.sent"
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone=EXPIRED)
+        mine = customer_order.c.person_id == person.id
+        order_id: UUID = await tx.value(
+            update(customer_order).where(mine).values(state="PAYMENT_EXPIRED").returning(customer_order.c.id)
+        )
+        await tx.run(update(payment).where(payment.c.reference == order_id).values(state="EXPIRED"))
+        of_order = attempt.c.payment_id.in_(select(payment.c.id).where(payment.c.reference == order_id))
+        await tx.run(update(attempt).where(of_order).values(state="QUARANTINED"))
+    return order_id
 
 
 async def one_order(market: Market, phone: str, number: int, state: str) -> None:
@@ -93,7 +113,7 @@ async def walk(market: Market, language: str) -> Walked:
     """Every journey of every past, in one language."""
     store = MemorySessionStore(ttl_seconds=3600)
     walker = Walker(Engine(market.database, store, CONVERSATION), store, samples=SAMPLES, secrets=[PIN])
-    phones = (REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART)
+    phones = (REGULAR, NO_RAIL, UNPAID, EXPIRED, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART)
     async with market.database.transaction() as tx:
         for phone in phones:
             person = await people.recognise(tx, phone=phone)
@@ -113,9 +133,8 @@ async def test_every_page_fits_and_has_a_way_out(database: Database, clock: Manu
     walked = await walk(market, language)
     print(f"{walked.screens} screens, longest {walked.longest_septets} septets:\n{walked.longest_page}")
     assert walked.findings == []
-    assert {"home", "order.confirm", "track.code", "track.which", "wallet.confirm", "pin.enter", "resume"} <= set(
-        walked.questions
-    )
+    expected = {"home", "order.confirm", "track.code", "track.which", "track.pay_again"}
+    assert expected | {"wallet.confirm", "pin.enter", "resume"} <= set(walked.questions)
 
 
 # ---- nothing is lost -------------------------------------------------------------------------------------
@@ -225,6 +244,33 @@ async def test_a_dialled_number_shows_that_order_and_stays_with_it(database: Dat
     asked = await handset.say("1")
     assert asked.step == "track.cancel" and "5002" in asked.text
     assert (await Handset(build_ussd(database), "s2", BUSY).dial("3*9999")).step == "track.which"
+
+
+async def test_an_expired_payment_is_asked_for_again_once_the_caller_knows(
+    database: Database, clock: ManualClock
+) -> None:
+    await open_market(database, clock)
+    order_id = await an_expired_payment(database)
+    store = MortalStore(ttl_seconds=3600)
+    handset = Handset(Engine(database, store, CONVERSATION), "s1", EXPIRED)
+    assert "1 Payer encore" in (await handset.dial("3")).text
+    told = await handset.say("1")
+    assert told.step == "track.pay_again" and width(told.text) <= 160
+    assert "Si vous validez aussi la première demande, nous la remboursons aussitot." in told.text
+    async with database.reading() as tx:
+        assert await tx.value(select(func.count()).where(attempt.c.released_at.is_not(None))) == 0
+    store.dies = True
+    assert (await handset.say("1")).step == "ussd.trouble"
+    store.dies = False
+    again = Handset(handset.engine, "s2", EXPIRED)
+    assert (await again.dial()).step == "resume"
+    assert (await again.say("1")).step == "track.pay_again"
+    assert (await again.say("1")).step == "ussd.order.sent"
+    async with database.reading() as tx:
+        asked = await tx.all(select(attempt.c.released_at, attempt.c.session_ref).order_by(attempt.c.created_at))
+        state = await tx.value(select(customer_order.c.state).where(customer_order.c.id == order_id))
+    assert [row.released_at is not None for row in asked] == [True, False]
+    assert state == "AWAITING_PAYMENT" and asked[1].session_ref not in (None, asked[0].session_ref)
 
 
 async def test_no_session_record_holds_a_pin_a_code_or_a_number(

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from core import sealed
 from core.clock import ManualClock
@@ -18,6 +18,7 @@ from marketplace.delivery import handover
 from marketplace.delivery import service as delivery
 from marketplace.ordering.tables import customer_order
 from marketplace.people import service as people
+from payments.tables import attempt, payment
 from tests.channels.api.conftest import CUSTOMER, OTHER_CUSTOMER, Client
 from tests.support.market import DRIVERS, Market
 
@@ -181,6 +182,36 @@ async def test_an_unpaid_order_can_be_cancelled_twice(customer: Client) -> None:
     order = (await customer.order(await customer.quote())).json()
     states = [(await customer.post(f"/api/v1/orders/{order['id']}/cancel")).json()["state"] for _ in range(2)]
     assert states == ["CANCELLED", "CANCELLED"]
+
+
+async def unpaid(customer: Client, database: Database) -> dict[str, Any]:
+    """An order whose prompt nobody has answered in time."""
+    order: dict[str, Any] = (await customer.order(await customer.quote())).json()
+    async with database.transaction() as tx:
+        await tx.run(update(attempt).values(state="QUARANTINED"))
+        await tx.run(update(payment).values(state="EXPIRED"))
+        await tx.run(update(customer_order).values(state="PAYMENT_EXPIRED"))
+    return order
+
+
+async def test_an_unpaid_order_is_paid_again_once_and_only_with_consent(
+    customer: Client, other_customer: Client, database: Database
+) -> None:
+    order = await unpaid(customer, database)
+    path, headers = f"/api/v1/orders/{order['id']}/pay-again", {"Idempotency-Key": "key-of-this-consent"}
+    for body in ({}, {"consent": False}):
+        refused = await customer.post(path, json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")
+    assert (await other_customer.post(path, json={"consent": True}, headers=headers)).status_code == 404
+    assert (await customer.post(path, json={"consent": True})).status_code == 422  # without a key
+    answers = [await customer.post(path, json={"consent": True}, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    assert answers[0].json() == order
+    async with database.reading() as tx:
+        assert await tx.value(select(func.count()).select_from(attempt)) == 2
+    again = await customer.post(path, json={"consent": True}, headers={"Idempotency-Key": "another"})
+    assert (again.status_code, again.json()["code"]) == (409, "payment_pending")
 
 
 async def test_the_code_for_the_door_shows_once_the_meal_is_on_its_way_and_only_to_its_customer(
