@@ -22,6 +22,9 @@ AWAY = (
     asyncpg.OperatorInterventionError,
 )
 
+# SQLSTATEs of a lock that others held too long, or in a circle: the same may succeed a moment later.
+LOCKED = (asyncpg.LockNotAvailableError.sqlstate, asyncpg.DeadlockDetectedError.sqlstate)
+
 
 class Row(asyncpg.Record):  # type: ignore[misc]
     """A row whose columns are attributes, as SQLAlchemy's are: `fetchrow(..., record_class=Row)`."""

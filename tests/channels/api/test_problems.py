@@ -5,16 +5,18 @@ import json
 import pkgutil
 from collections.abc import Iterator
 
+import asyncpg
 import httpx
 import pytest
 from litestar import Litestar, post
 from litestar.params import FromPath, RequestBody
+from sqlalchemy.exc import DBAPIError
 
 import channels
 import ledger
 import marketplace
 import payments
-from channels.rendering import accepted_language, answer_problem
+from channels.rendering import accepted_language, answer_problem, as_gateway_error
 from core.database import Database
 from core.errors import GatewayError
 from core.logs import configure_logging
@@ -40,6 +42,14 @@ def test_every_error_has_a_text_in_every_language() -> None:
         (error, language) for error in ours for language in LANGUAGES if error.text_key not in catalogue(language)
     }
     assert not missing
+
+
+@pytest.mark.parametrize("trouble", [asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_who_waited_for_a_lock_in_vain_may_try_again(trouble: type[asyncpg.PostgresError], wrapped: bool) -> None:
+    problem = trouble("a lock")
+    error = as_gateway_error(DBAPIError.instance("UPDATE", None, problem, asyncpg.PostgresError) if wrapped else problem)
+    assert (error.code, error.retryable) == ("unavailable", True)
 
 
 @pytest.mark.parametrize(
