@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from msgspec import Struct
@@ -98,9 +98,11 @@ def read_period(name: str) -> Period:
         month = len(name) == len("2026-10")
         first = date.fromisoformat(f"{name}-01" if month else name)
         after = (first + timedelta(days=31)).replace(day=1) if month else first + timedelta(days=1)
+        begins_at, ends_at = _midnight(first), _midnight(after)
+        begins_at.astimezone(UTC)  # the first of all days began in Douala before Python's calendar does
     except (ValueError, OverflowError):
         raise InvalidInput(field="period") from None
-    return Period(name, _midnight(first), _midnight(after))
+    return Period(name, begins_at, ends_at)
 
 
 def _midnight(day: date) -> datetime:

@@ -1,6 +1,6 @@
 """What people write for a point in time: a month, a day of Douala (D29), or an instant with its offset."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from core.errors import InvalidInput
 from ledger.periods import Period, read_period
@@ -51,10 +51,13 @@ def _read(field: str, raw: str | None) -> Period | datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(raw) if "T" in raw or " " in raw else None
-        if instant is None:
-            return read_period(raw)
-    except (ValueError, InvalidInput):
+        return read_period(raw) if instant is None else _exact(instant)
+    except (ValueError, OverflowError, InvalidInput):
         raise InvalidInput(field=field) from None
+
+
+def _exact(instant: datetime) -> datetime:
+    """Raises ValueError without an offset, and OverflowError where the calendar ends in UTC, or just after it."""
     if instant.tzinfo is None:
-        raise InvalidInput(field=field)
-    return instant
+        raise ValueError
+    return (instant + TICK).astimezone(UTC) - TICK

@@ -179,7 +179,9 @@ def test_a_month_a_day_and_an_instant_are_meant_whole() -> None:
         (TRIAL_BALANCE, {"as_of": "2026-10-31T12:00"}, "as_of"),  # whose noon?
         (TRIAL_BALANCE, {"until": "2026-10"}, "until"),
         (TRIAL_BALANCE, {"subject": "wallet"}, "subject"),
+        (TRIAL_BALANCE, {"as_of": "9999-12-31T23:59:59.999999Z"}, "as_of"),  # nothing comes after it
         (INCOME_STATEMENT, {"as_of": "2026-10"}, "as_of"),
+        (INCOME_STATEMENT, {"since": "0001-01-01T00:00+14:00"}, "since"),  # before all calendars elsewhere
         (INCOME_STATEMENT, {"since": "2026-10-31", "until": "2026-10-30"}, "since"),
     ],
 )
