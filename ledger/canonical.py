@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ledger.merkle import leaf_hash
 
@@ -59,7 +59,7 @@ class WrittenJournal(Struct, frozen=True, forbid_unknown_fields=True):
     """A journal as it stands in the books."""
 
     journal: int
-    legs: Sequence[WrittenLeg]
+    legs: Annotated[Sequence[WrittenLeg], Meta(min_length=1)]
 
     def leaf(self) -> bytes:
         """Its hash in a seal's Merkle tree."""

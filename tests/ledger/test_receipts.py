@@ -114,6 +114,14 @@ def test_what_is_no_receipt_is_told_from_one(nonsense: bytes) -> None:
         verify(nonsense)
 
 
+def test_a_journal_without_a_leg_is_not_a_receipt() -> None:
+    """Whoever makes one up can make it lead to its head."""
+    content = json.loads(HANDED_OUT.read_bytes())
+    content["journal"]["legs"] = []
+    with pytest.raises(NoReceipt, match="not a receipt"):
+        verify(json.dumps(content).encode())
+
+
 async def test_there_is_none_for_what_is_not_there_or_not_sealed_or_not_as_it_was(
     sealed: Database, owner: Database
 ) -> None:
