@@ -13,7 +13,7 @@ from sqlalchemy import Row, text
 
 from core.database import Tx
 from ledger.canonical import WrittenJournal, read_journals
-from ledger.heads import HeadLog
+from ledger.heads import Head, HeadLog
 from ledger.merkle import root
 from ledger.seals import BEGINNING, Seal, head_of, unpack
 
@@ -27,6 +27,12 @@ SELECT number, first_after, last_journal, journals, root, sealed_at, head FROM s
 WHERE number > :after ORDER BY number LIMIT :most
 """)
 _LEAVES = text("SELECT number, leaves FROM seal WHERE number BETWEEN :first AND :last")
+# No seal ever looks there, and reports do. Every number in sight was given out before: the sequence is read later.
+_OUTSIDE = text("""
+SELECT journal_id, min(kind) AS kind FROM posting
+WHERE journal_id <= 0 OR journal_id > (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM journal_id)
+GROUP BY journal_id ORDER BY journal_id LIMIT :most
+""")
 
 
 class Sealed(Struct, frozen=True):
@@ -48,7 +54,11 @@ class _Kept(Struct, frozen=True):
 
 async def inspect(tx: Tx, *, seal_log: str = "") -> Sealed:
     """Compute everything that was sealed again; `seal_log` is the file with the published heads."""
-    findings: list[str] = []
+    published = _read(HeadLog(seal_log))  # before the seals: a worker makes more meanwhile
+    findings = [
+        f"journal {row.journal_id} ({row.kind}) was inserted: nobody was given that number"
+        for row in await tx.all(_OUTSIDE, {"most": _MOST})
+    ]
     heads: dict[int, bytes] = {}
     last: _Kept | None = None
     async for batch in _batches(tx):
@@ -57,9 +67,9 @@ async def inspect(tx: Tx, *, seal_log: str = "") -> Sealed:
             heads[kept.seal.number] = kept.head
             last = kept
         findings += await _contents(tx, [kept.seal for kept in batch])
-    findings = [*_published(heads, HeadLog(seal_log)), *findings]
+    findings = [*_published(heads, published), *findings]
     if last is None:
-        return Sealed(0, 0, BEGINNING, None, findings)
+        return Sealed(0, 0, BEGINNING, None, findings[:_MOST])
     return Sealed(len(heads), last.seal.last_journal, last.head, last.seal.sealed_at, findings[:_MOST])
 
 
@@ -130,16 +140,21 @@ def _compare(seal: Seal, leaves: dict[int, bytes], journals: Sequence[WrittenJou
         yield f"journal {number} was deleted after seal {seal.number} was made"
 
 
-def _published(heads: Mapping[int, bytes], outside: HeadLog) -> list[str]:
-    """What is wrong with the heads by those outside. Only the first that differs: later ones go on from it."""
-    if not outside.wanted:
-        return []
+def _read(outside: HeadLog) -> Sequence[Head] | Exception:
+    """The published heads, or why they cannot be read."""
     try:
-        for line in outside.read():
-            if line.seal not in heads:
-                return [f"seal {line.seal} was published and is not in the database"]
-            if line.head != heads[line.seal].hex():
-                return [f"seal {line.seal} has another head than was published: it and all after it were made anew"]
+        return list(outside.read()) if outside.wanted else []
     except (OSError, ValueError) as problem:
-        return [f"the published heads cannot be read: {problem}"] if heads else []
+        return problem
+
+
+def _published(heads: Mapping[int, bytes], outside: Sequence[Head] | Exception) -> list[str]:
+    """What is wrong with the heads by those outside. Only the first that differs: later ones go on from it."""
+    if isinstance(outside, Exception):
+        return [f"the published heads cannot be read: {outside}"] if heads else []
+    for line in outside:
+        if line.seal not in heads:
+            return [f"seal {line.seal} was published and is not in the database"]
+        if line.head != heads[line.seal].hex():
+            return [f"seal {line.seal} has another head than was published: it and all after it were made anew"]
     return []

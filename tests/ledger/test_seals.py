@@ -1,7 +1,9 @@
 """Seals: what is final is sealed once, and whatever a superuser does to it afterwards is named."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -9,8 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from core.clock import ManualClock
-from core.database import Database
+from core.database import Database, Tx
 from core.settings import Settings
+from ledger import inspection
 from ledger.canonical import read_journals
 from ledger.heads import Head, HeadLog
 from ledger.merkle import root
@@ -107,7 +110,8 @@ OTHER = {
 async def test_a_change_of_any_column_is_named(database: Database, owner: Database, seals: Seals, column: str) -> None:
     other = OTHER.get(column, f"{column} + 7")
     await damage(owner, f"UPDATE posting SET {column} = {other} WHERE journal_id = 2 AND leg = 2")
-    assert await findings(database) == ["journal 2 (transfer) was changed after seal 1 was made"]
+    moved = ["journal 2000 (transfer) was inserted: nobody was given that number"] if column == "journal_id" else []
+    assert await findings(database) == [*moved, "journal 2 (transfer) was changed after seal 1 was made"]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +166,20 @@ async def test_a_journal_that_was_slipped_in_is_named(database: Database, owner:
     assert await findings(database) == [f"journal {number} (gift) was inserted after seal 1 was made"]
 
 
+@pytest.mark.parametrize("number", [-3, 0, 1000])
+async def test_a_journal_where_no_seal_looks_is_named(
+    database: Database, owner: Database, seals: Seals, number: int
+) -> None:
+    """Seals begin at 1 and end at the last number that was given out; reports read every posting there is."""
+    await damage(
+        owner,
+        "INSERT INTO posting (journal_id, leg, amount, debit_account, credit_account, effective_at, recorded_at, kind)"
+        f" SELECT {number}, 1, 5, debit_account, credit_account, effective_at, recorded_at, 'gift'"
+        " FROM posting WHERE journal_id = 1",
+    )
+    assert await findings(database) == [f"journal {number} (gift) was inserted: nobody was given that number"]
+
+
 async def test_a_damaged_ledger_does_not_fill_the_screen(database: Database, owner: Database, seals: Seals) -> None:
     for _ in range(120):
         await give(database, ANNA, 1)
@@ -207,6 +225,21 @@ async def test_seals_that_vanished_were_published(
     await damage(owner, "DELETE FROM seal WHERE number = 2; DELETE FROM posting WHERE journal_id = 6")
     assert await findings(database) == []
     assert await findings(database, seal_log=settings.seal_log) == ["seal 2 was published and is not in the database"]
+
+
+async def test_a_seal_made_while_we_look_is_no_finding(
+    database: Database, seals: Seals, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = inspection._batches
+
+    async def one_more_after_the_last(tx: Tx) -> AsyncIterator[Any]:
+        async for batch in batches(tx):
+            yield batch
+        await give(database, ANNA, 1)
+        await seal_all(seals)
+
+    monkeypatch.setattr(inspection, "_batches", one_more_after_the_last)
+    assert await findings(database, seal_log=settings.seal_log) == []
 
 
 async def test_heads_that_cannot_be_read_are_a_finding(database: Database, seals: Seals, settings: Settings) -> None:
