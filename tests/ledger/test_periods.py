@@ -71,7 +71,9 @@ def test_a_period_is_a_day_or_a_month_in_douala(name: str, begins: str, ends: st
     assert (period.begins_at, period.ends_at) == (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
 
 
-@pytest.mark.parametrize("name", ["", "2026", "2026-13", "2026-02-30", "2026-1", "20261031", "9999-12", "0001-01", "٢٠٢٦-10"])
+@pytest.mark.parametrize(
+    "name", ["", "2026", "2026-13", "2026-02-30", "2026-1", "20261031", "9999-12", "0001-01", "٢٠٢٦-10"]
+)
 def test_anything_else_is_not_a_period(name: str) -> None:
     with pytest.raises(InvalidInput):
         read_period(name)

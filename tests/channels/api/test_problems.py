@@ -48,7 +48,9 @@ def test_every_error_has_a_text_in_every_language() -> None:
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_who_waited_for_a_lock_in_vain_may_try_again(trouble: type[asyncpg.PostgresError], wrapped: bool) -> None:
     problem = trouble("a lock")
-    error = as_gateway_error(DBAPIError.instance("UPDATE", None, problem, asyncpg.PostgresError) if wrapped else problem)
+    error = as_gateway_error(
+        DBAPIError.instance("UPDATE", None, problem, asyncpg.PostgresError) if wrapped else problem
+    )
     assert (error.code, error.retryable) == ("unavailable", True)
 
 
