@@ -36,13 +36,13 @@ class Lines:
                 await self._places.acquire()
         else:
             await self._places.acquire()
-        while self._idle:
-            line = self._idle.pop()
-            if not line.driver.is_closed():
-                return line
-            await line.connection.invalidate()
-            await line.connection.close()
         try:
+            while self._idle:
+                line = self._idle.pop()
+                if not line.driver.is_closed():
+                    return line
+                await line.connection.invalidate()
+                await line.connection.close()
             return await self.make()
         except BaseException:
             self._places.release()
