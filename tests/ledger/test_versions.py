@@ -65,6 +65,15 @@ async def test_it_is_another_version(database: Database) -> None:
 
 
 @pytest.mark.anyio
+async def test_nothing_is_compiled_by_the_way(database: Database) -> None:
+    """Before version 18 the posting functions' settings make every call look worth it, by either door."""
+    own = await database.drivers.connect()
+    async with database.transaction() as tx:
+        assert [await connection.fetchval("SHOW jit") for connection in (own, await tx.driver())] == ["off", "off"]
+    await own.close()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     "test",
     [
