@@ -23,7 +23,7 @@ test: lint types ## lint, types and the whole test suite
 	@exec $(BIN)/pytest -n 2 --dist loadgroup
 
 test-long: .venv/.dev ## wave-sized runs of the ledger: every planted mistake, 100k journals, kills, PostgreSQL 15
-	@LONG=1 $(BIN)/pytest tests/ledger $(ARGS)
+	@LONG=1 $(BIN)/pytest -m '' tests/ledger $(ARGS)
 	@[ ! -x /usr/lib/postgresql/15/bin/postgres ] || TEST_DATABASE_URL= TEST_POSTGRES=15 exec $(BIN)/pytest tests/ledger $(ARGS)
 
 unit: .venv/.dev ## the test suite alone; ARGS= goes to pytest

@@ -91,3 +91,9 @@ class HoldExceeded(Conflict):
 
 class PostingUnknown(Unavailable):
     """The database was lost while it answered: the same key tells whether the journal was posted."""
+
+
+class PeriodReopened(Conflict):
+    """The closing was taken back before it was complete."""
+
+    text_key = "error.period_reopened"

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from core.database import Database, Tx
 from ledger.chart import Account
-from ledger.errors import HoldClosed, InvalidLegAmount
+from ledger.errors import HoldClosed, InvalidLegAmount, LedgerBusy
 from ledger.journals import MAX_AMOUNT, Journal, Leg, Posted, one, places
 from ledger.service import call, check_in
 
@@ -112,6 +112,6 @@ async def expire(database: Database, *, most: int = 500) -> int:
         try:
             async with database.transaction() as tx:
                 ended += bool((await call(tx, _END, hold_id, "expired", tx.now))[0])
-        except HoldClosed:  # captured or released since we looked
+        except (HoldClosed, LedgerBusy):  # captured or released since we looked; or locked, and it comes round again
             continue
     return ended

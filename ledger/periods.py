@@ -21,7 +21,7 @@ from core.clock import DOUALA
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.four_eyes import Proposal
-from ledger.errors import PeriodClosed
+from ledger.errors import PeriodClosed, PeriodReopened
 from ledger.marks import all_ended, last_journal, newest
 from ledger.rendering import Column, Row, Table
 from ledger.service import call
@@ -33,8 +33,8 @@ SETTLING = timedelta(minutes=5)
 _LOOK_AGAIN_SECONDS = 0.05
 _NAME = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
 
-_CLOSE = "SELECT verdict, open_from FROM close_period($1, $2, $3, $4, $5)"
-_COMPLETE = "SELECT complete_period($1, $2, $3, $4) AS first"
+_CLOSE = "SELECT verdict, open_from, closing FROM close_period($1, $2, $3, $4, $5)"
+_COMPLETE = "SELECT complete_period($1, $2, $3, $4)"
 _REOPEN = "SELECT reopen_period($1, $2, $3, $4, $5) AS done"
 _LATEST = text("""
 SELECT period FROM period_event WHERE event = 'closing' AND closed_until = (SELECT closed_until FROM books)
@@ -114,6 +114,7 @@ async def close(database: Database, *, period: Period, actor: str, patience_seco
 
     Raises PeriodNotOver, PeriodGap, PeriodClosed when it was closed before, and PostingsUnderWay when transactions
     that were under way do not end in `patience_seconds`: the period is closed then, and closing it again completes it.
+    PeriodReopened when somebody took the closing back while we waited.
     """
     if database.clock.now() < period.ends_at + SETTLING:
         raise PeriodNotOver()
@@ -125,7 +126,8 @@ async def close(database: Database, *, period: Period, actor: str, patience_seco
         raise PeriodGap(first=f"{said['open_from'].astimezone(DOUALA):%Y-%m-%d}")
     last = await _all_ended(database, patience_seconds)
     async with database.transaction() as tx:
-        await call(tx, _COMPLETE, period.name, last, actor, tx.now)
+        if not (await call(tx, _COMPLETE, said["closing"], last, actor, tx.now))[0]:
+            raise PeriodReopened()
     return last
 
 

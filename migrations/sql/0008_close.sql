@@ -23,14 +23,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON period_event E
 -- 'gap': something counts between `open_from` and `begins`.
 CREATE FUNCTION close_period(
     closed_period text, begins timestamptz, ends timestamptz, closing_actor text, recorded timestamptz,
-    OUT verdict text, OUT open_from timestamptz)
+    OUT verdict text, OUT open_from timestamptz, OUT closing bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     before timestamptz;
 BEGIN
     SELECT closed_until INTO STRICT before FROM books FOR UPDATE;
     IF ends <= before THEN
-        SELECT event INTO verdict FROM period_event WHERE period = closed_period ORDER BY id DESC LIMIT 1;
+        SELECT event, id INTO verdict, closing FROM period_event WHERE period = closed_period ORDER BY id DESC LIMIT 1;
         verdict := CASE verdict WHEN 'closing' THEN 'closing' ELSE 'closed' END;
         RETURN;
     END IF;
@@ -41,26 +41,30 @@ BEGIN
     END IF;
     UPDATE books SET closed_until = ends;
     INSERT INTO period_event (event, period, closed_from, closed_until, actor, at)
-    VALUES ('closing', closed_period, before, ends, closing_actor, recorded);
+    VALUES ('closing', closed_period, before, ends, closing_actor, recorded) RETURNING id INTO closing;
     verdict := 'closing';
 END
 $$;
 
--- Nothing that began before the closing is under way any more; `last` is the newest journal that can count in it.
-CREATE FUNCTION complete_period(closed_period text, last bigint, closing_actor text, recorded timestamptz)
-RETURNS boolean  -- false: somebody else has said so, or it was reopened meanwhile
+-- Nothing that began before the event `closing` is under way any more; `last` is the newest journal that can count in the
+-- period. By the event and not by the name: a period that was reopened and closed anew has another wait ahead of it.
+CREATE FUNCTION complete_period(closing bigint, last bigint, closing_actor text, recorded timestamptz)
+RETURNS boolean  -- whether that closing stands, completed by us or by somebody else; false: it was reopened
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    latest period_event;
+    begun period_event;
+    after text;
 BEGIN
     PERFORM FROM books FOR UPDATE;
-    SELECT * INTO latest FROM period_event WHERE period = closed_period ORDER BY id DESC LIMIT 1;
-    IF latest.event IS DISTINCT FROM 'closing' THEN
-        RETURN false;
+    SELECT * INTO STRICT begun FROM period_event WHERE id = closing;
+    SELECT event INTO after FROM period_event WHERE period = begun.period AND id > closing ORDER BY id LIMIT 1;
+    IF after IS NULL THEN
+        INSERT INTO period_event (event, period, closed_from, closed_until, journal_id, actor, at)
+        VALUES ('closed', begun.period, begun.closed_from, begun.closed_until, last, closing_actor, recorded);
+        RETURN true;
     END IF;
-    INSERT INTO period_event (event, period, closed_from, closed_until, journal_id, actor, at)
-    VALUES ('closed', closed_period, latest.closed_from, latest.closed_until, last, closing_actor, recorded);
-    RETURN true;
+    RETURN after = 'closed'
+        AND NOT EXISTS (SELECT FROM period_event WHERE period = begun.period AND id > closing AND event = 'reopened');
 END
 $$;
 

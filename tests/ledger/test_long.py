@@ -1,7 +1,6 @@
 """Runs the size of a wave: `make test-long`."""
 
 import asyncio
-import os
 import random
 import shutil
 import tempfile
@@ -33,7 +32,7 @@ from tests.ledger.test_grouped_simulation import check, run
 from tests.support.postgres import OtherServer
 
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("LONG"), reason="only with `make test-long`"),
+    pytest.mark.long,
     pytest.mark.timeout(3600),
 ]
 

@@ -14,7 +14,7 @@ from core.database import Database, Tx
 from core.errors import InvalidInput
 from core.four_eyes import AlreadyProposed, Proposal
 from ledger import periods
-from ledger.errors import PeriodClosed
+from ledger.errors import PeriodClosed, PeriodReopened
 from ledger.grouped import GroupedPosting
 from ledger.journals import Journal, many, places
 from ledger.marks import Marks
@@ -325,3 +325,15 @@ async def test_a_reopening_that_has_been_overtaken_does_nothing(database: Databa
     async with database.reading() as tx:
         assert await periods.closed_until(tx) == OCTOBER.ends_at
         assert len(await four_eyes.open_proposals(tx)) == 1
+
+
+async def test_a_closing_that_was_taken_back_while_it_waited_says_so(database: Database) -> None:
+    async with database.transaction() as under_way:
+        await post(under_way, key="under way", kind="t", legs=[Leg(FLOAT, ANNA, 5)])
+        first = asyncio.create_task(close(database, patience=20))
+        while ("closing", "2026-10") not in await events(database):
+            await asyncio.sleep(0.02)
+        await reopen(database)
+    with pytest.raises(PeriodReopened):
+        await first
+    assert [event for event, _ in await events(database)] == ["closing", "reopened"]

@@ -176,7 +176,7 @@ async def test_floats_are_per_method(adapter: Noupay, network: Scripted) -> None
 async def test_it_promises_nothing(adapter: Noupay) -> None:
     """The router sees a provider that can prove nothing (contracts/noupay.md)."""
     flags = msgspec.structs.asdict(adapter.capabilities)
-    assert {name for name, value in flags.items() if value is True} == set()
+    assert {name for name, value in flags.items() if value is True} == {"tells_whole_float"}  # which proves no payment
     assert CAPABILITIES.carriers == {MTN, ORANGE, EXPRESS_UNION}
     days = {"since": date(2026, 11, 20), "until": date(2026, 11, 22)}
     assert await adapter.lookup(uuid4(), Kind.COLLECT) is None
