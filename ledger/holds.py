@@ -49,7 +49,7 @@ async def hold(tx: Tx, *, key: str, kind: str, account: Account, amount: int, ex
     """Keep `amount` minor units of `account` for one purpose, at most until `expires_at`.
 
     The same key with the same content gives the first hold, whatever has become of it. Raises InsufficientFunds,
-    KeyReused, LedgerBusy, InvalidLegAmount.
+    KeyReused, LedgerBusy, InvalidLegAmount, HoldExpired for one that would be over before it begins.
     """
     if type(amount) is not int or not 0 < amount <= MAX_AMOUNT:
         raise InvalidLegAmount()

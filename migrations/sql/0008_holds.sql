@@ -18,6 +18,9 @@ BEGIN
         END IF;
         RETURN;
     END IF;
+    IF expires <= recorded THEN
+        RAISE EXCEPTION 'the hold has expired' USING ERRCODE = 'LE008';
+    END IF;
     -- Only what is there can be held: never an overdraft, and nothing of an account whose row does not guard it.
     UPDATE account SET held = held + wanted_amount
     WHERE code = wanted_code AND debit_sign = -1 AND min_balance >= 0

@@ -223,6 +223,8 @@ class Model:
             if self.holds[asked.key].asked != asked:
                 raise Refused(KeyReused)
             return True
+        if asked.minutes <= self.minutes:
+            raise Refused(HoldExpired)
         if self.accounts[asked.account].floor is None or self.balances[asked.account] == 0:
             raise Refused(InsufficientFunds)
         if self.balances[asked.account] - self.held[asked.account] < asked.amount:

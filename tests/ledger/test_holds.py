@@ -117,6 +117,13 @@ async def test_only_a_whole_amount_can_be_held(database: Database, amount: Any) 
         await reserve(database, amount)
 
 
+async def test_nothing_is_held_that_is_over_before_it_begins(database: Database, clock: ManualClock) -> None:
+    await give(database, ANNA, 100)
+    with pytest.raises(HoldExpired):
+        await reserve(database, 10, expires_at=clock.now())
+    assert (await count(database, "hold"), await reserved(database)) == (0, 0)
+
+
 async def test_holds_never_exceed_what_is_there(database: Database) -> None:
     await give(database, ANNA, 100)
     await reserve(database, 60)
@@ -271,7 +278,8 @@ async def test_after_its_time_a_hold_is_not_captured_whether_a_sweep_came_or_not
 async def test_of_many_ends_at_once_there_is_one(database: Database, clock: ManualClock) -> None:
     await give(database, ANNA, 1000)
     for number in range(10):
-        hold_id = await reserve(database, 60, key=f"h{number}", expires_at=clock.now() + timedelta(minutes=number % 2))
+        hold_id = await reserve(database, 60, key=f"h{number}", expires_at=clock.now() + timedelta(minutes=1))
+        clock.advance(minutes=1 - number % 2)
         captures = [take(database, hold_id, Leg(ANNA, BEN, 60), key=f"{number}:{n % 2}") for n in range(6)]
         ends = await outcomes(*captures, *(let_go(database, hold_id) for _ in range(3)), expire(database))
         state, captured = await of_hold(database, hold_id)
