@@ -33,7 +33,7 @@ OCTOBER, NOVEMBER = read_period("2026-10"), read_period("2026-11")
 NOON = datetime(2026, 10, 15, 12, tzinfo=DOUALA)  # in October; the clock stands in November
 
 
-async def close(database: Database, name: str = "2026-10", actor: UUID = ANNE, patience: float = 5) -> int:
+async def close(database: Database, name: str = "2026-10", actor: UUID = ANNE, patience: float = 60) -> int:
     return await periods.close(database, period=read_period(name), actor=f"staff:{actor}", patience_seconds=patience)
 
 
