@@ -104,12 +104,9 @@ def as_gateway_error(exception: Exception) -> GatewayError:
     if isinstance(exception, HTTPException) and exception.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         known = _BY_STATUS.get(exception.status_code)
         return known() if known else InvalidInput(**_first_field(exception))
-    return Unavailable() if isinstance(exception, _DATABASE_AWAY) or _waited_in_vain(exception) else InternalError()
-
-
-def _waited_in_vain(exception: Exception) -> bool:
-    """Whether others held a row that was needed; SQLAlchemy has no class of its own for that."""
-    return getattr(getattr(exception, "orig", exception), "sqlstate", None) in drivers.LOCKED
+    return (
+        Unavailable() if isinstance(exception, _DATABASE_AWAY) or drivers.waited_in_vain(exception) else InternalError()
+    )
 
 
 def _first_field(exception: HTTPException) -> dict[str, str]:

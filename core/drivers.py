@@ -22,8 +22,15 @@ AWAY = (
     asyncpg.OperatorInterventionError,
 )
 
-# SQLSTATEs of a lock that others held too long, or in a circle: the same may succeed a moment later.
-LOCKED = (asyncpg.LockNotAvailableError.sqlstate, asyncpg.DeadlockDetectedError.sqlstate)
+_LOCKED = (asyncpg.LockNotAvailableError.sqlstate, asyncpg.DeadlockDetectedError.sqlstate)
+
+
+def waited_in_vain(problem: BaseException) -> bool:
+    """Whether others held what was needed too long, or in a circle: the same may succeed a moment later.
+
+    Told by the driver, or by SQLAlchemy around it, which has no class of its own for that.
+    """
+    return getattr(getattr(problem, "orig", problem), "sqlstate", None) in _LOCKED
 
 
 class Row(asyncpg.Record):  # type: ignore[misc]

@@ -17,6 +17,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from core.database import Database, Tx
+from core.drivers import waited_in_vain
 from core.logs import logger
 from ledger.errors import LedgerBusy
 from payments import attempts, due, failover, floats, holders, pacing, routing, schedule
@@ -34,8 +35,6 @@ _LEASE_MARGIN_SECONDS = 10
 _GRACE_SECONDS = 5
 # Tries to write what was learned: asking the provider again would cost more than a second transaction.
 _WRITES = 3
-# What PostgreSQL says of a lock that did not come in time, or that two waited for in a circle.
-_LOCKED = (asyncpg.LockNotAvailableError.sqlstate, asyncpg.DeadlockDetectedError.sqlstate)
 # Open transactions per attempt that is being advanced: the rest of its time it waits for a provider.
 _WRITERS_SHARE = 0.02
 # A sweep goes on while there is more to do, but comes back to its caller now and then.
@@ -274,8 +273,7 @@ async def _nothing(_: Case) -> None:
 
 def _is_busy(problem: Exception) -> bool:
     """Whether others held the locks that were needed: the same may succeed a moment later."""
-    from_driver = getattr(problem, "orig", problem)
-    return isinstance(problem, LedgerBusy) or getattr(from_driver, "sqlstate", None) in _LOCKED
+    return isinstance(problem, LedgerBusy) or waited_in_vain(problem)
 
 
 def _is_plain(tx: Tx, case: Case) -> bool:
