@@ -61,14 +61,15 @@ def ask(url: str, question: str) -> object:
 def servers(directory: Path) -> list[int]:
     """Process ids of PostgreSQL servers on the data of `directory`."""
     data = os.fsencode((directory / "postgres" / "data").resolve())
-    found = []
+    parents = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if data in (process / "cmdline").read_bytes().split(b"\0"):
-                found.append(int(process.name))
+                parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return found
+    # A server's child looks like its parent until it has given itself a name.
+    return [server for server, parent in parents.items() if parent not in parents]
 
 
 def gone(directory: Path) -> bool:

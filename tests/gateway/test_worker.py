@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 JOB = "test.job"
 PATIENCE_SECONDS = 20
+AT_REST = text("""SELECT count(*) = 0 FROM pg_stat_activity
+                  WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()""")
 
 
 class Calls:
@@ -121,13 +123,19 @@ async def test_a_sweep_may_have_to_wait_for_its_first_round(database: Database) 
     assert late.seen == []
 
 
-async def test_stopping_finishes_what_was_taken_and_takes_no_more(database: Database) -> None:
+async def test_stopping_finishes_what_was_taken_and_takes_no_more(database: Database, owner: Database) -> None:
     gate = asyncio.Event()
     calls, late = Calls(gate), uuid4()
+
+    async def at_rest() -> bool:
+        async with owner.reading() as tx:
+            return bool(await tx.value(AT_REST))
+
     async with at_work(database, calls) as worker:
         await ask(database, uuid4())
         await calls.reach(1)
         worker.stop()
+        await eventually(at_rest)  # a look for jobs that is under way may still take one
         await ask(database, late)
         assert calls.finished == []
         gate.set()

@@ -29,6 +29,7 @@ from ledger.journals import Journal, Leg, Posted
 from ledger.marks import Marks
 from ledger.service import post, post_many, reverse
 from tests.ledger.model import (
+    IN_THE_BOOKS,
     Action,
     Capture,
     Crash,
@@ -95,7 +96,7 @@ class Clients:
                     posted = await post(tx, **self._asked(posting))
                 return self._remember(posting.key, posted)
             case Post(door, posting):
-                return self._remember(posting.key, await self._certainly(self.doors[door], posting))
+                return await self._certainly(self.doors[door], posting)
             case PostMany(postings):
                 async with self.database.transaction() as tx:
                     several = await post_many(tx, [Journal(**self._asked(posting)) for posting in postings])
@@ -131,15 +132,16 @@ class Clients:
                 await expire(self.database)  # those of other examples too: their number says nothing
                 return "expired"
 
-    async def _certainly(self, door: GroupedPosting, posting: Posting) -> Posted:
-        """Ask again with the same key as long as nobody knows."""
+    async def _certainly(self, door: GroupedPosting, posting: Posting) -> bool | str:
+        """Ask again with the same key as long as nobody knows; then a replay is of an earlier posting or of our own."""
         unknown = False
         while True:
             try:
-                posted = await door.post(Journal(**self._asked(posting)))
-                return Posted(posted.journal_id, posted.replayed and not unknown)
+                replayed = self._remember(posting.key, await door.post(Journal(**self._asked(posting))))
             except PostingUnknown:
                 unknown = True
+            else:
+                return IN_THE_BOOKS if unknown else replayed
 
     async def _crash(self, posting: Posting, how: str) -> str:
         try:
