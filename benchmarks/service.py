@@ -67,13 +67,13 @@ def web_process(variables: dict[str, str]) -> Iterator[int]:
 
 
 @contextmanager
-def simulator_process(variables: dict[str, str]) -> Iterator[str]:
-    """The URL of the simulated networks as the demo runs them, with an account for the service of `variables`."""
+def simulator_process(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """URL and pid of the simulated networks as the demo runs them, with an account for the service of `variables`."""
     port = _free_port()
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "gateway.cli", "simulator", "--port", str(port), "--data", data]
-        with _process(command, variables, f"http://127.0.0.1:{port}/health/live"):
-            yield f"http://127.0.0.1:{port}"
+        with _process(command, variables, f"http://127.0.0.1:{port}/health/live") as pid:
+            yield f"http://127.0.0.1:{port}", pid
 
 
 @contextmanager
@@ -100,11 +100,11 @@ def _application(name: str, variables: dict[str, str], path: str) -> Iterator[in
 
 
 @contextmanager
-def _process(command: list[str], variables: dict[str, str], url: str) -> Iterator[None]:
+def _process(command: list[str], variables: dict[str, str], url: str) -> Iterator[int]:
     process = subprocess.Popen(command, env={**os.environ, **variables}, stdin=subprocess.DEVNULL)
     try:
         _await_answer(url)
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=40)
