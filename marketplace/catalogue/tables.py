@@ -29,6 +29,8 @@ restaurant = Table(
     Column("preparation_minutes", SmallInteger, nullable=False),
     Column("delivered_orders", Integer, nullable=False, server_default="0"),  # in its life: the commission's step (D7)
     Column("commission_bp", SmallInteger),  # overrides the steps
+    Column("stars", Integer, nullable=False, server_default="0"),  # of all ratings together
+    Column("ratings", Integer, nullable=False, server_default="0"),
     CheckConstraint("state IN ('open', 'busy', 'closed')", name="state"),
     CheckConstraint("number >= 10 AND number <> 98", name="number"),  # 98 is "more" on every page
     CheckConstraint("commission_bp BETWEEN 0 AND 10000", name="commission"),
@@ -42,6 +44,15 @@ restaurant_phone = Table(
     Column("position", SmallInteger, primary_key=True, autoincrement=False),
     Column("person_id", Uuid, ForeignKey("person.id"), nullable=False, unique=True),
     CheckConstraint("position BETWEEN 1 AND 3", name="position"),
+)
+
+# What people want to see first, beside what they have ordered most.
+favourite = Table(
+    "favourite",
+    metadata,
+    Column("person_id", Uuid, ForeignKey("person.id"), primary_key=True),
+    Column("restaurant_id", Uuid, ForeignKey("restaurant.id"), primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
 )
 
 dish = Table(

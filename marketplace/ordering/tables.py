@@ -15,11 +15,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from core.database import metadata
 from marketplace.ordering.states import OPEN, TRANSITIONS
+from marketplace.promotions.tables import coupon
 
 cart = Table(
     "cart",
@@ -33,12 +35,26 @@ cart = Table(
     Column("landmark_id", Integer, ForeignKey("landmark.id")),
     Column("directions", Text, nullable=False, server_default=""),
     Column("contact_phone", LargeBinary),  # encrypted
+    Column("coupon_id", Uuid, ForeignKey(coupon.c.id)),
+    Column("tip_xaf", Integer, nullable=False, server_default="0"),
     Column("channel", Text, nullable=False),
     Column("saved_at", DateTime(timezone=True), nullable=False),
     Column("discarded_at", DateTime(timezone=True)),
     CheckConstraint("version >= 1", name="version"),
     CheckConstraint("length(directions) <= 60", name="directions"),
+    CheckConstraint("tip_xaf >= 0", name="tip"),
     Index("ix_cart_person_id", "person_id", "saved_at"),
+    Index("ix_cart_saved_at", "saved_at", postgresql_where=text("discarded_at IS NULL")),
+)
+
+# A cart that was left behind, and its customer reminded of it.
+cart_reminder = Table(
+    "cart_reminder",
+    metadata,
+    Column("cart_id", Uuid, ForeignKey("cart.id"), primary_key=True),
+    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False),
+    Column("sent_at", DateTime(timezone=True), nullable=False),
+    Index("ix_cart_reminder_person_id", "person_id", "sent_at"),
 )
 
 customer_order = Table(
@@ -67,6 +83,9 @@ customer_order = Table(
     Column("items_xaf", Integer, nullable=False),
     Column("delivery_xaf", Integer, nullable=False),
     Column("tax_xaf", Integer, nullable=False),
+    Column("discount_xaf", Integer, nullable=False, server_default="0"),
+    Column("discount_funder", Text),
+    Column("tip_xaf", Integer, nullable=False, server_default="0"),
     Column("total_xaf", Integer, nullable=False),
     Column("commission_bp", SmallInteger, nullable=False),
     Column("driver_pay_xaf", Integer, nullable=False),
@@ -80,7 +99,12 @@ customer_order = Table(
     CheckConstraint("number BETWEEN 1000 AND 9999", name="number"),
     CheckConstraint("pay_with IN ('mobile_money', 'wallet')", name="pay_with"),
     CheckConstraint("items_xaf > 0 AND delivery_xaf >= 0 AND tax_xaf >= 0", name="amounts"),
-    CheckConstraint("total_xaf = items_xaf + delivery_xaf + tax_xaf", name="total"),
+    CheckConstraint("total_xaf = items_xaf + delivery_xaf + tax_xaf + tip_xaf - discount_xaf", name="total"),
+    CheckConstraint("tip_xaf >= 0", name="tip"),
+    CheckConstraint(
+        "discount_xaf BETWEEN 0 AND items_xaf AND (discount_xaf = 0) = (discount_funder IS NULL)", name="discount"
+    ),
+    CheckConstraint("discount_funder IN ('platform', 'restaurant')", name="discount_funder"),
     CheckConstraint("driver_pay_xaf BETWEEN 0 AND delivery_xaf", name="driver_pay"),
     CheckConstraint("commission_bp BETWEEN 0 AND 10000", name="commission"),
     Index("ix_customer_order_person_id", "person_id", "placed_at"),

@@ -46,7 +46,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class SavedPlace(msgspec.Struct, frozen=True):
-    """`slot` is 1 to 3: the key that chooses it."""
+    """`slot` is 1 to 3, the order they are offered in; `label` is the name its person gave it, else where it is."""
 
     slot: int
     place: Place
@@ -161,7 +161,7 @@ known_label = remembered(describe)
 
 def _saved(row: Row) -> SavedPlace:
     place = Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
-    return SavedPlace(row.slot, place, _label(row.quarter_name, row.landmark_name))
+    return SavedPlace(row.slot, place, row.name or _label(row.quarter_name, row.landmark_name))
 
 
 def _label(quarter_name: str, landmark_name: str | None) -> str:

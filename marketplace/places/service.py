@@ -3,16 +3,18 @@
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql import ColumnElement
 
 from core.database import Tx
-from core.errors import InvalidInput
-from marketplace.places.queries import Place, describe, saved_places
+from core.errors import InvalidInput, NotFound
+from marketplace.places.queries import Place, describe
 from marketplace.places.tables import saved_place
 
 SLOTS = (1, 2, 3)
 DIRECTIONS_LENGTH = 60
+NAME_LENGTH = 20
 
 
 async def remember_place(tx: Tx, *, person_id: UUID, place: Place) -> int:
@@ -24,12 +26,13 @@ async def remember_place(tx: Tx, *, person_id: UUID, place: Place) -> int:
     if len(place.directions) > DIRECTIONS_LENGTH:
         raise InvalidInput(field="directions")
     await describe(tx, place)
-    slot = await _slot_for(tx, person_id, place)
+    slot, name = await _slot_for(tx, person_id, place)
     row = {
         "quarter_id": place.quarter_id,
         "landmark_id": place.landmark_id,
         "directions": place.directions,
         "contact_phone": place.contact_phone,
+        "name": name,
         "used_at": tx.now,
     }
     kept = insert(saved_place).values(person_id=person_id, slot=slot, **row)
@@ -37,17 +40,43 @@ async def remember_place(tx: Tx, *, person_id: UUID, place: Place) -> int:
     return slot
 
 
-async def _slot_for(tx: Tx, person_id: UUID, place: Place) -> int:
-    """The slot that holds this place, a free one, or the one not used for longest."""
-    saved = {known.slot: known.place for known in await saved_places(tx, person_id=person_id)}
-    for slot, known in saved.items():
-        if _same(tx, known, place):
-            return slot
-    free = [slot for slot in SLOTS if slot not in saved]
-    if free:
-        return free[0]
-    oldest = select(saved_place.c.slot).where(saved_place.c.person_id == person_id).order_by(saved_place.c.used_at)
-    return int(await tx.value(oldest.limit(1)))
+async def name_place(tx: Tx, *, person_id: UUID, slot: int, name: str) -> None:
+    """Call a saved place `name`, of at most 20 characters. Raises InvalidInput, NotFound."""
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise InvalidInput(field="name")
+    if not await tx.run(update(saved_place).where(*_kept(person_id, slot)).values(name=name)):
+        raise NotFound()
+
+
+async def prefer_place(tx: Tx, *, person_id: UUID, slot: int) -> None:
+    """Offer this place first from now on: it changes slots with what is first. Raises NotFound."""
+    mine = select(saved_place).where(saved_place.c.person_id == person_id)
+    rows = {row.slot: dict(row._mapping) for row in await tx.all(mine.order_by(saved_place.c.slot).with_for_update())}
+    if slot not in rows:
+        raise NotFound()
+    first = min(rows)
+    for target, source in ((first, slot), (slot, first)):
+        moved = {**rows[source], "slot": target}
+        await tx.run(update(saved_place).where(*_kept(person_id, target)).values(moved))
+
+
+async def forget_place(tx: Tx, *, person_id: UUID, slot: int) -> None:
+    """No longer offer this place. A repeat changes nothing."""
+    await tx.run(delete(saved_place).where(*_kept(person_id, slot)))
+
+
+def _kept(person_id: UUID, slot: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return saved_place.c.person_id == person_id, saved_place.c.slot == slot
+
+
+async def _slot_for(tx: Tx, person_id: UUID, place: Place) -> tuple[int, str | None]:
+    """The slot that holds this place, and its name; or a free one, or the one not used for longest."""
+    rows = await tx.all(select(saved_place).where(saved_place.c.person_id == person_id).order_by(saved_place.c.used_at))
+    for row in rows:
+        if _same(tx, Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone), place):
+            return row.slot, row.name
+    free = [slot for slot in SLOTS if slot not in {row.slot for row in rows}]
+    return (free[0] if free else rows[0].slot), None
 
 
 def _same(tx: Tx, one: Place, other: Place) -> bool:

@@ -82,7 +82,9 @@ saved_place = Table(
     Column("landmark_id", ForeignKey("landmark.id")),
     Column("directions", Text, nullable=False),
     Column("contact_phone", LargeBinary),  # encrypted
+    Column("name", Text),  # what its person calls it: Bureau, Maman
     Column("used_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("slot BETWEEN 1 AND 3", name="slot"),
     CheckConstraint("length(directions) <= 60", name="directions"),
+    CheckConstraint("length(name) BETWEEN 1 AND 20", name="name"),
 )

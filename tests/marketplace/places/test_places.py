@@ -1,16 +1,19 @@
 """Places: found by three letters, priced by pairs of zones, remembered under three keys."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, update
 
 from core.clock import ManualClock
-from core.database import Database
+from core.database import Database, Tx
 from core.errors import InvalidInput, NotFound
 from gateway.seed import seed
 from marketplace.people import service as people
 from marketplace.places import queries as places
+from marketplace.places import service
 from marketplace.places.queries import Place
 from marketplace.places.service import remember_place
 from marketplace.places.tables import saved_place, tariff_fee, tariff_version
@@ -168,3 +171,66 @@ async def test_what_is_no_place_is_not_remembered(database: Database) -> None:
             await remember_place(tx, person_id=person_id, place=Place(akwa.quarter_id, None, "x" * 61))
         with pytest.raises(NotFound):
             await remember_place(tx, person_id=person_id, place=Place(akwa.quarter_id, 9999))
+
+
+async def three_places(database: Database, clock: ManualClock) -> UUID:
+    """Akwa, Deido and Bali, in this order."""
+    async with database.transaction() as tx:
+        person_id = (await people.recognise(tx, phone="+237670000001")).id
+    for name in ("akwa", "deido", "bali"):
+        clock.advance(days=1)
+        place = await somewhere(database, name)
+        async with database.transaction() as tx:
+            await remember_place(tx, person_id=person_id, place=place)
+    return person_id
+
+
+async def labels(database: Database, person_id: UUID) -> list[tuple[int, str]]:
+    async with database.reading() as tx:
+        saved = await places.saved_places(tx, person_id=person_id)
+    return [(entry.slot, entry.label.partition(",")[0]) for entry in saved]
+
+
+async def test_a_place_can_be_named_and_keeps_its_name_when_it_is_used_again(
+    database: Database, clock: ManualClock
+) -> None:
+    person_id = await three_places(database, clock)
+    deido = await somewhere(database, "deido")
+    async with database.transaction() as tx:
+        await service.name_place(tx, person_id=person_id, slot=2, name="Bureau")
+        await remember_place(tx, person_id=person_id, place=deido)
+        for slot, name in ((2, ""), (2, "x" * 21)):
+            with pytest.raises(InvalidInput):
+                await service.name_place(tx, person_id=person_id, slot=slot, name=name)
+    assert await labels(database, person_id) == [(1, "Akwa"), (2, "Bureau"), (3, "Bali")]
+
+
+async def test_what_replaces_a_named_place_has_no_name(database: Database, clock: ManualClock) -> None:
+    person_id = await three_places(database, clock)
+    yassa = await somewhere(database, "yassa")
+    async with database.transaction() as tx:
+        await service.name_place(tx, person_id=person_id, slot=1, name="Maison")
+        assert await remember_place(tx, person_id=person_id, place=yassa) == 1
+    assert (await labels(database, person_id))[0] == (1, "Yassa")
+
+
+async def test_a_preferred_place_comes_first_and_a_forgotten_one_not_at_all(
+    database: Database, clock: ManualClock
+) -> None:
+    person_id = await three_places(database, clock)
+    async with database.transaction() as tx:
+        await service.name_place(tx, person_id=person_id, slot=3, name="Maman")
+        await service.prefer_place(tx, person_id=person_id, slot=3)
+        await service.prefer_place(tx, person_id=person_id, slot=1)
+    assert await labels(database, person_id) == [(1, "Maman"), (2, "Deido"), (3, "Akwa")]
+    async with database.transaction() as tx:
+        await service.forget_place(tx, person_id=person_id, slot=2)
+        await service.forget_place(tx, person_id=person_id, slot=2)
+        for change in (service.prefer_place(tx, person_id=person_id, slot=2), _named(tx, person_id)):
+            with pytest.raises(NotFound):
+                await change
+    assert await labels(database, person_id) == [(1, "Maman"), (3, "Akwa")]
+
+
+def _named(tx: Tx, person_id: UUID) -> Awaitable[None]:
+    return service.name_place(tx, person_id=person_id, slot=2, name="Rien")
