@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from gateway import finance_verbs
 from gateway.errors import CannotRun
-from gateway.finance_verbs import add_verbs
+from gateway.menus import verbs as menu_verbs
 
 if TYPE_CHECKING:
     from core.database import Database
@@ -204,7 +205,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--kill-every", type=float, default=0, metavar="SECONDS", help="SIGKILL for a worker")
     simulate.add_argument("--workers", type=int, default=2)
     _add_report_arguments(verb("report", _report))
-    add_verbs(verbs, _with_database)
+    finance_verbs.add_verbs(verbs, _with_database)
+    menu_verbs.add_verbs(verbs)
     return parser
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import shutil
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
@@ -20,10 +19,10 @@ from gateway import processes
 from gateway.configuration import demo_variables
 from gateway.demo import free_port
 from gateway.doctor import examine
-from gateway.embedded import NO_SYNC, EmbeddedServer, remove
-from gateway.errors import CannotRun
+from gateway.embedded import remove
 from gateway.parts import Parts, make_parts
 from gateway.schema import migrate_for
+from gateway.scratch import scratch_database
 from gateway.seed import place_float, seed
 from gateway.simulation import table
 from gateway.simulation.finance import two_of_finance
@@ -60,7 +59,7 @@ def simulate(plan: Plan) -> int:
     directory = Path(tempfile.mkdtemp(prefix="mboa-simulation-"))
     outcome = 130
     with suppress(KeyboardInterrupt), processes.interrupted_by_signals(), ExitStack() as cleanup:
-        environment = _environment(directory, _database_url(directory, cleanup))
+        environment = _environment(directory, cleanup.enter_context(scratch_database(directory)))
         supervisor = Supervisor(environment)
         cleanup.callback(supervisor.stop, _STOP_SECONDS)
         outcome = asyncio.run(_run(plan, directory, load_settings(environment), supervisor))
@@ -69,20 +68,6 @@ def simulate(plan: Plan) -> int:
     else:
         remove(directory)
     return outcome
-
-
-def _database_url(directory: Path, cleanup: ExitStack) -> str:
-    """The given database, which must be empty, or one of our own."""
-    given = load_settings()
-    if given.database_url:
-        return given.database_url
-    server = EmbeddedServer(directory, isolation=given.embedded_isolation, options=NO_SYNC)
-    cleanup.callback(shutil.rmtree, directory / "postgres", ignore_errors=True)
-    cleanup.callback(server.close)
-    if not server.own():
-        raise CannotRun(f"Another command uses {directory}.")
-    server.start()
-    return server.url
 
 
 def _environment(directory: Path, database_url: str) -> dict[str, str]:

@@ -1,0 +1,78 @@
+"""`gateway texts check` and `gateway menus walk | graph`: for translators and for those who write journeys."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gateway.verbs import Subparsers
+
+
+def add_verbs(verbs: Subparsers) -> None:
+    texts = verbs.add_parser("texts", help="Read the catalogues before callers do.")
+    _add_check(texts.add_subparsers(metavar="WHAT", required=True))
+    menus = verbs.add_parser("menus", help="Prove what callers see, and draw it.")
+    of_menus = menus.add_subparsers(metavar="WHAT", required=True)
+    _add_walk(of_menus)
+    _add_graph(of_menus)
+
+
+def _add_check(verbs: Subparsers) -> None:
+    told = "Find what is missing, broken or too long in a language, or in all of them."
+    check = verbs.add_parser("check", help=told, description=told)
+    check.add_argument("language", nargs="?", help="its folder's name, for example pcm (all)")
+    check.add_argument("--locales", type=Path, metavar="DIR", help="where the folders are (this installation's)")
+    check.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from core.proofreading import proofread
+    from core.texts import LOCALES, languages_of, written
+    from gateway.errors import CannotRun
+
+    locales: Path = arguments.locales or LOCALES
+    known = languages_of(locales)
+    if arguments.language and arguments.language not in known:
+        raise CannotRun(f"There is no {arguments.language} in {locales}, only {', '.join(known)}.")
+    wrong = 0
+    for language in [arguments.language] if arguments.language else known:
+        findings = proofread(language, locales)
+        for finding in findings:
+            sys.stdout.write(f"{language} {finding}\n")
+        sys.stdout.write(f"{language}: {len(written(locales / language))} texts, {len(findings)} findings\n")
+        wrong += len(findings)
+    return 1 if wrong else 0
+
+
+def _add_walk(verbs: Subparsers) -> None:
+    told = "Answer every question of every journey over worst-case data, in a database of its own."
+    walk = verbs.add_parser("walk", help=told, description=told)
+    walk.add_argument("--language", help="one of them, for example pcm (all)")
+    walk.set_defaults(run=_walk)
+
+
+def _walk(arguments: argparse.Namespace) -> int:
+    from gateway.menus.walking import report, walk_all
+
+    walks = walk_all([arguments.language] if arguments.language else None)
+    sys.stdout.write(report(walks))
+    return 1 if any(walk.walked.findings for walk in walks) else 0
+
+
+def _add_graph(verbs: Subparsers) -> None:
+    told = "Draw the conversation as a Mermaid diagram: which answer leads from which question to which."
+    graph = verbs.add_parser("graph", help=told, description=told)
+    graph.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
+    graph.set_defaults(run=_graph)
+
+
+def _graph(arguments: argparse.Namespace) -> None:
+    from core.texts import DEFAULT_LANGUAGE
+    from gateway.menus.drawing import drawn
+    from gateway.menus.walking import walk_all
+
+    (walk,) = walk_all([DEFAULT_LANGUAGE])
+    picture = drawn(walk.walked.arrows)
+    if arguments.output:
+        arguments.output.write_text(picture)
+    else:
+        sys.stdout.write(picture)
