@@ -9,7 +9,7 @@ from gateway import books_verbs
 from gateway.verbs import Runner, Subparsers, Verb, formatted, instant, reasoned, signed, verbs_of
 
 # Kept here as words, so that the parser need not load what they mean; a test holds them to it.
-RULINGS = ("paid", "unpaid", "return", "returned", "accept", "absorb", "recover", "trust", "refuse")
+RULINGS = ("paid", "unpaid", "return", "returned", "keep", "accept", "absorb", "recover", "trust", "refuse")
 RESOLUTIONS = ("cleared", "capital", "adjust")
 
 

@@ -43,6 +43,7 @@ class Ruling(StrEnum):
     # a collection that does not fit, in suspense:mismatch
     RETURN = "return"  # back to the phone that was asked
     RETURNED = "returned"  # somebody has sent it back at the provider: that movement is in suspense:unmatched
+    KEEP = "keep"  # its payer has as much back already, of money that was then reversed; what is more goes back
     # a payout that does not fit, owed to suspense:mismatch
     ACCEPT = "accept"  # what arrived settles it; the rest is owed again, what is too much is our loss
     ABSORB = "absorb"  # it reached nobody it was meant for, or reached them twice, or was taken back: our affair
@@ -79,25 +80,28 @@ review_closed = Table(
 
 
 _REVERSAL = select(reversal.c.id).where(reversal.c.attempt_id == attempt.c.id, reversal.c.closed_at.is_(None))
-_CLOSED = select(review_closed.c.closed_at).where(review_closed.c.attempt_id == attempt.c.id)
+_CLOSED = select(review_closed.c.ruling).where(review_closed.c.attempt_id == attempt.c.id)
 _KNOWN = select(
     attempt,
     payment.c.state.label("payment_state"),
     payment.c.account,
     _REVERSAL.scalar_subquery().label("reversal_id"),
-    _CLOSED.scalar_subquery().label("closed_at"),
+    _CLOSED.scalar_subquery().label("ruled"),
 ).join_from(attempt, payment)
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """What decides how people may rule. `account`: where the payment's money comes from or goes to."""
+    """What decides how people may rule. `account`: where the payment's money comes from or goes to.
+
+    `ruled`: what they have ruled on money that did not fit.
+    """
 
     kind: Kind
     state: State
     evidence: str | None
     booked: bool
     reversed_: bool
-    closed: bool
+    ruled: Ruling | None
     payment_state: PaymentState
     account: Account
 
@@ -109,6 +113,7 @@ class _Question(msgspec.Struct, frozen=True):
     received_xaf: int
     reversal_id: UUID | None
     undone: bool  # it did not fit, and was taken back before anybody had ruled on it
+    kept_xaf: int  # what KEEP keeps
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -175,6 +180,8 @@ class Decisions:
         if question.undone:
             await self._close_undone(tx, question, approved)
         elif question.reversal_id is not None:
+            if ruling is Ruling.UNPAID and case.payment.purpose == SURPLUS:
+                await self._settlement.unreturned(tx, case.payment, question.received_xaf)
             await reversals.close(tx, reversal_id=question.reversal_id, absorb=ruling is Ruling.ABSORB)
         elif ruling is Ruling.PAID:
             await _close_collection(tx, case)
@@ -203,15 +210,17 @@ class Decisions:
         await tx.run(ended)
         await _close_review(tx, case, approved)
         await _close_collection(tx, case)
+        await self._owe_again(tx, case)
+
+    async def _owe_again(self, tx: Tx, case: Case) -> None:
+        """The money of a payout that waited for people is no longer set aside for it."""
         if case.payment.kind is not Kind.COLLECT and case.payment.state is PaymentState.REVIEW:
-            owed = await attempts.close(tx, case.payment, PaymentState.FAILED, Failure.UNSTATED)
-            await self._outcomes.payout_done(tx, owed)
-            await journals.put_back(tx, case)
+            await self._settlement.conclude(tx, case, Failure.UNSTATED)
 
     async def _move_out_of_suspense(self, tx: Tx, question: _Question, ruling: Ruling) -> None:
         case, moved_xaf = question.case, question.received_xaf
-        if ruling is Ruling.RETURN:
-            await _send_back(tx, case, moved_xaf)
+        if ruling in (Ruling.RETURN, Ruling.KEEP):
+            await _send_back(tx, question, ruling)
         elif ruling is Ruling.RETURNED:
             await _close_collection(tx, case)
             await _post(tx, case, ruling, [Leg(SUSPENSE_MISMATCH, SUSPENSE_UNMATCHED, moved_xaf)])
@@ -226,20 +235,19 @@ class Decisions:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
         await self._outcomes.payout_done(tx, msgspec.structs.replace(owed, amount_xaf=moved_xaf))
         resting, asked_xaf = await journals.resting(tx, case), case.payment.amount_xaf
+        rest_xaf = max(0, asked_xaf - moved_xaf)
+        if rest_xaf and case.payment.purpose == SURPLUS:
+            await self._settlement.unreturned(tx, case.payment, rest_xaf)
         legs = [
             Leg(resting, SUSPENSE_MISMATCH, min(asked_xaf, moved_xaf)),
-            Leg(resting, case.account, max(0, asked_xaf - moved_xaf)),
+            Leg(resting, case.account, rest_xaf),
             Leg(GOODWILL, SUSPENSE_MISMATCH, max(0, moved_xaf - asked_xaf)),
         ]
         await _post(tx, case, Ruling.ACCEPT, legs)
 
     async def _absorb(self, tx: Tx, case: Case, moved_xaf: int) -> None:
-        legs = [Leg(GOODWILL, SUSPENSE_MISMATCH, moved_xaf)]
-        if case.payment.state is PaymentState.REVIEW:  # its money is still set aside: it is owed again
-            legs.append(Leg(await journals.resting(tx, case), case.account, case.payment.amount_xaf))
-            owed = await attempts.close(tx, case.payment, PaymentState.FAILED, Failure.UNSTATED)
-            await self._outcomes.payout_done(tx, owed)
-        await _post(tx, case, Ruling.ABSORB, legs)
+        await self._owe_again(tx, case)
+        await _post(tx, case, Ruling.ABSORB, [Leg(GOODWILL, SUSPENSE_MISMATCH, moved_xaf)])
 
 
 async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
@@ -256,11 +264,21 @@ async def _question(tx: Tx, attempt_id: UUID, ruling: Ruling) -> _Question:
         raise ProviderNotNamed(provider=case.attempt.provider)
     if case.attempt.state is State.UNKNOWN:
         _be_patient(tx, case)
-    return _Question(case, known.received_xaf or 0, known.reversal_id, _is_undone(facts))
+    received_xaf = known.received_xaf or 0
+    kept_xaf = await _returned_already(tx, case, received_xaf) if ruling is Ruling.KEEP else 0
+    return _Question(case, received_xaf, known.reversal_id, _is_undone(facts), kept_xaf)
+
+
+async def _returned_already(tx: Tx, case: Case, received_xaf: int) -> int:
+    """How much of what came its payer has back already. Raises NotForPeople when that is nothing."""
+    kept_xaf = received_xaf - max(0, await service.refundable(tx, payment_id=case.payment.id))
+    if kept_xaf <= 0:
+        raise NotForPeople(rulings=f"{Ruling.RETURN}, {Ruling.RETURNED}")
+    return kept_xaf
 
 
 def _is_undone(known: _Facts) -> bool:
-    return known.reversed_ and known.state is State.REVIEW and not known.closed
+    return known.reversed_ and known.state is State.REVIEW and known.ruled is None
 
 
 async def _close_review(tx: Tx, case: Case, approved: Proposal) -> None:
@@ -274,16 +292,18 @@ def _open_to(known: _Facts) -> frozenset[Ruling]:
     if _is_undone(known):
         return frozenset({Ruling.UNPAID})
     if known.reversed_:
-        return frozenset({Ruling.ABSORB, Ruling.UNPAID if pays_out else Ruling.RECOVER})
+        ours = known.ruled is Ruling.ABSORB or (known.ruled and not pays_out)  # nobody else's account has borne it
+        others = frozenset[Ruling]() if ours else frozenset({Ruling.UNPAID if pays_out else Ruling.RECOVER})
+        return others | {Ruling.ABSORB}
     if known.state is State.PREPARED and known.evidence == holders.CHANGED:
         return frozenset({Ruling.TRUST, Ruling.REFUSE})
     if not known.booked:
         for_people = known.state is State.REVIEW or (known.state is State.UNKNOWN and pays_out)
         return frozenset({Ruling.PAID, Ruling.UNPAID}) if for_people else frozenset()
-    if known.closed or known.state is not State.REVIEW:
+    if known.ruled or known.state is not State.REVIEW:
         return frozenset()
     if not pays_out:
-        return frozenset({Ruling.RETURN, Ruling.RETURNED})
+        return frozenset({Ruling.RETURN, Ruling.RETURNED, Ruling.KEEP})
     if known.payment_state is PaymentState.REVIEW:
         return frozenset({Ruling.ACCEPT, Ruling.ABSORB})
     return frozenset({Ruling.ABSORB} if known.account == SUSPENSE_SURPLUS else {Ruling.ABSORB, Ruling.RECOVER})
@@ -296,7 +316,7 @@ def _facts(row: Row[Any]) -> _Facts:
         evidence=row.evidence,
         booked=row.settled_at is not None,
         reversed_=row.reversal_id is not None,
-        closed=row.closed_at is not None,
+        ruled=Ruling(row.ruled) if row.ruled else None,
         payment_state=PaymentState(row.payment_state),
         account=msgspec.convert(row.account, Account),
     )
@@ -324,16 +344,21 @@ def as_told(case: Case, amount_xaf: int) -> Record:
     )
 
 
-async def _send_back(tx: Tx, case: Case, moved_xaf: int) -> None:
-    """From one suspense to the other, and out to the phone as any surplus."""
+async def _send_back(tx: Tx, question: _Question, ruling: Ruling) -> None:
+    """What is not kept: from one suspense to the other, and out to the phone as any surplus."""
+    case, kept_xaf = question.case, question.kept_xaf
+    back_xaf = question.received_xaf - kept_xaf
     await _close_collection(tx, case)
-    await _post(tx, case, Ruling.RETURN, [Leg(SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, moved_xaf)])
+    legs = [Leg(SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, back_xaf), Leg(SUSPENSE_MISMATCH, GOODWILL, kept_xaf)]
+    await _post(tx, case, ruling, legs)
+    if not back_xaf:
+        return
     await service.request_refund(
         tx,
         purpose=SURPLUS,
         reference=case.payment.reference,
         payment_id=case.payment.id,
-        amount_xaf=moved_xaf,
+        amount_xaf=back_xaf,
         debit=SUSPENSE_SURPLUS,
         key=f"surplus:{case.attempt.id}",
         attempt_id=case.attempt.id,

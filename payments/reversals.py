@@ -4,7 +4,6 @@ The attempt stays as it is. The money rests in suspense:mismatch, owed by it (a 
 it (a payout came back), until `close` says who bears it.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,11 +35,6 @@ async def record(tx: Tx, case: Case) -> None:
     log.error("payments.reversed", attempt=str(case.attempt.id), amount_xaf=booked.received_xaf)
     about = {"payment": str(case.payment.id), "attempt": str(case.attempt.id)}
     await post(tx, key=key, kind=f"{case.payment.kind}_reversed", legs=_undone(case, booked), metadata=about)
-
-
-async def waiting(tx: Tx) -> Sequence[Row[Any]]:
-    """Those that no person has closed yet, the oldest first."""
-    return await tx.all(select(reversal).where(reversal.c.closed_at.is_(None)).order_by(reversal.c.seen_at))
 
 
 async def close(tx: Tx, *, reversal_id: UUID, absorb: bool) -> None:

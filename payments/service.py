@@ -4,7 +4,6 @@ A request writes what is owed and its first attempt in the caller's transaction;
 later. The same key always means the same payment.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -102,16 +101,31 @@ async def request_refund(
     collected = await tx.first(select(payment).where(payment.c.id == payment_id).with_for_update())
     if collected is None or collected.kind != Kind.COLLECT:
         raise NotFound()
-    if amount_xaf > await _refundable(tx, payment_id, key):
-        raise RefundTooLarge()
-    brought = await _brought(tx, payment_id, attempt_id)
     phone = tx.keys.decrypt(collected.phone)
     terms = _Terms(Kind.REFUND, purpose, reference, amount_xaf, phone, debit, payment_id)
+    known = await _known(tx, key, terms)
+    if known is not None:  # its answer stands, whatever came or went since
+        return known
+    if amount_xaf > await refundable(tx, payment_id=payment_id):
+        raise RefundTooLarge()
+    brought = await _brought(tx, payment_id, attempt_id)
     owed, rail = await _owe(tx, key, terms, brought)
     if rail is not None:
         native = brought and rail.capabilities.native_refund and rail.name == brought.provider
         await _send_out(tx, owed, debit, returns=brought.id if brought and native else None)
     return owed
+
+
+async def refundable(tx: Tx, *, payment_id: UUID) -> int:
+    """XAF that may still go back of a collection; negative where a provider took back what had gone back already."""
+    came = func.coalesce(func.sum(attempt.c.received_xaf), 0)
+    went = func.coalesce(func.sum(payment.c.amount_xaf), 0)
+    reversed_ = exists().where(reversal.c.attempt_id == attempt.c.id)
+    kept = attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None), ~reversed_
+    received = await tx.value(select(came).where(*kept))
+    of_reversed = exists().where(payment.c.key == func.concat("surplus:", reversal.c.attempt_id))
+    standing = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, ~of_reversed
+    return int(received - await tx.value(select(went).where(*standing)))
 
 
 async def find(tx: Tx, *, reference: UUID) -> Payment | None:
@@ -180,7 +194,24 @@ async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None)
     """The payment of `key`, and the rail of its first attempt if it was made just now."""
     # What a provider said of a number when it paid beats the prefix.
     carrier = brought.carrier if brought else carrier_of(terms.phone, tx.settings.carrier_prefixes)
-    fixed = {
+    known = await _known(tx, key, terms)  # what was asked for before is there, whatever settings and rails are now
+    if known is not None:
+        return known, None
+    prefer = brought.provider if brought else None
+    rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
+    rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
+    fresh = insert(payment).values(id=new_id(), key=key, **_fixed(tx, terms), **rest).on_conflict_do_nothing()
+    row = await tx.first(fresh.returning(payment))
+    if row is not None:
+        return attempts.read_payment(tx, row, provider=rail.name), rail
+    known = await _known(tx, key, terms)  # made by another at the same time
+    assert known is not None
+    return known, None
+
+
+def _fixed(tx: Tx, terms: _Terms) -> dict[str, Any]:
+    """What a payment keeps of its terms."""
+    return {
         "kind": terms.kind,
         "purpose": terms.purpose,
         "reference": terms.reference,
@@ -189,27 +220,14 @@ async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None)
         "account": msgspec.to_builtins(terms.account),
         "returns": terms.returns,
     }
-    known = await _known(tx, key, fixed)  # what was asked for before is there, whatever settings and rails are now
-    if known is not None:
-        return known, None
-    prefer = brought.provider if brought else None
-    rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
-    rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
-    fresh = insert(payment).values(id=new_id(), key=key, **fixed, **rest).on_conflict_do_nothing()
-    row = await tx.first(fresh.returning(payment))
-    if row is not None:
-        return attempts.read_payment(tx, row, provider=rail.name), rail
-    known = await _known(tx, key, fixed)  # made by another at the same time
-    assert known is not None
-    return known, None
 
 
-async def _known(tx: Tx, key: str, fixed: Mapping[str, Any]) -> Payment | None:
+async def _known(tx: Tx, key: str, terms: _Terms) -> Payment | None:
     """The payment that was made under `key`. Raises KeyReused when it was another one."""
     row = await tx.first(select(payment).where(payment.c.key == key))
     if row is None:
         return None
-    if any(getattr(row, name) != value for name, value in fixed.items()):
+    if any(getattr(row, name) != value for name, value in _fixed(tx, terms).items()):
         raise KeyReused()
     return attempts.read_payment(tx, row, provider=await _provider(tx, row.id))
 
@@ -247,19 +265,6 @@ async def _send_out(tx: Tx, owed: Payment, debit: Account, returns: UUID | None 
         legs=[Leg(debit=debit, credit=payout_clearing(owed.id), amount=owed.amount_xaf)],
         metadata={"payment": str(owed.id), "purpose": owed.purpose},
     )
-
-
-async def _refundable(tx: Tx, payment_id: UUID, key: str) -> int:
-    """What may still go back of a collection, its refund under `key` not counted."""
-    came = func.coalesce(func.sum(attempt.c.received_xaf), 0)
-    went = func.coalesce(func.sum(payment.c.amount_xaf), 0)
-    reversed_ = exists().where(reversal.c.attempt_id == attempt.c.id)
-    kept = attempt.c.payment_id == payment_id, attempt.c.settled_at.is_not(None), ~reversed_
-    received = await tx.value(select(came).where(*kept))
-    of_reversed = exists().where(payment.c.key == func.concat("surplus:", reversal.c.attempt_id))
-    standing = payment.c.returns == payment_id, payment.c.state != PaymentState.FAILED, ~of_reversed
-    others = *standing, payment.c.key != key
-    return int(received - await tx.value(select(went).where(*others)))
 
 
 async def _lock(tx: Tx, payment_id: UUID) -> Payment:

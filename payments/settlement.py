@@ -16,7 +16,7 @@ from core.logs import logger
 from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS
 from payments import attempts, failover, journals, reversals, service
 from payments.attempts import Case
-from payments.errors import AmountOutOfLimits, RefundTooLarge, UnsupportedCarrier
+from payments.errors import AmountOutOfLimits, UnsupportedCarrier
 from payments.journals import Movement
 from payments.outcomes import Handler, Outcomes, Payment
 from payments.providers.protocol import Answer, Proof, Provider, Record, Word
@@ -124,25 +124,29 @@ class Settlement:
         is_open = case.payment.state is PaymentState.OPEN
         again = await failover.next_attempt(tx, moved, failure) if is_open else None
         if again is None:
-            await self._conclude(tx, moved, failure)
+            await self.conclude(tx, moved, failure)
         else:
             deadline = moved.attempt.deadline
             await attempts.prepare(tx, moved.payment, provider=again.provider, at=again.at, deadline=deadline)
 
     # -- what follows from it
 
-    async def _conclude(self, tx: Tx, case: Case, failure: Failure) -> None:
+    async def conclude(self, tx: Tx, case: Case, failure: Failure) -> None:
         """The payment came to nothing; a payout's money goes back to where it was taken from."""
         owed = await attempts.close(tx, case.payment, PaymentState.FAILED, failure)
         if owed.kind is Kind.COLLECT:
             await self._tell(tx, self._outcomes.failed, owed)
             return
         if owed.purpose == SURPLUS:
-            collected = await attempts.returned_by(tx, owed)
-            await self._tell(tx, self._outcomes.surplus, structs.replace(collected, amount_xaf=owed.amount_xaf))
+            await self.unreturned(tx, owed, owed.amount_xaf)
         else:
             await self._tell(tx, self._outcomes.payout_done, owed)
         await journals.put_back(tx, case)
+
+    async def unreturned(self, tx: Tx, refund: Payment, amount_xaf: int) -> None:
+        """So much of a surplus has not reached its payer's phone: it is for the wallet."""
+        collected = await attempts.returned_by(tx, refund)
+        await self._tell(tx, self._outcomes.surplus, structs.replace(collected, amount_xaf=amount_xaf))
 
     async def _close_undecided(self, tx: Tx, case: Case, to: PaymentState) -> None:
         """Stop waiting for an open payment; whoever waits for a collection is told.
@@ -164,7 +168,7 @@ class Settlement:
             await self._unmeasured(tx, case)
             return
         is_open = _waits(case)
-        fits = _fits(case.payment, record) and (is_open or case.payment.kind is Kind.COLLECT)
+        fits = _fits(case.payment, record) and (is_open or await _may_go_back(tx, case))
         settled = await attempts.move(
             tx,
             case,
@@ -221,13 +225,11 @@ class Settlement:
                 key=f"surplus:{case.attempt.id}",
                 attempt_id=case.attempt.id,
             )
-        except RefundTooLarge:  # a reversal has eaten what would go back: it stays in suspense, for a person
-            log.error("payments.surplus_kept", attempt=str(case.attempt.id), amount_xaf=moved.amount_xaf)
         except (UnsupportedCarrier, AmountOutOfLimits):
             await self._tell(tx, self._outcomes.surplus, structs.replace(case.payment, amount_xaf=moved.amount_xaf))
 
     async def _mismatched(self, tx: Tx, case: Case, moved: Movement) -> None:
-        """Another amount, currency or phone, or a payout whose money was already put back."""
+        """Another amount, currency or phone, a payout whose money was put back, a surplus that its payer has back."""
         log.error("payments.mismatch", attempt=str(case.attempt.id), received_xaf=moved.amount_xaf)
         await self._close_undecided(tx, case, PaymentState.REVIEW)
         if not moved.amount_xaf:
@@ -282,6 +284,11 @@ async def _another_is_live(tx: Tx, case: Case) -> bool:
     live = attempt.c.state.in_(LIVE), attempt.c.released_at.is_(None)
     others = attempt.c.payment_id == case.payment.id, attempt.c.id != case.attempt.id
     return await tx.value(select(attempt.c.id).where(*others, *live).limit(1)) is not None
+
+
+async def _may_go_back(tx: Tx, case: Case) -> bool:
+    """Whether what nobody waits for can be returned in full: not where what went back already was then reversed."""
+    return case.payment.kind is Kind.COLLECT and await service.refundable(tx, payment_id=case.payment.id) >= 0
 
 
 def _fits(owed: Payment, record: Record) -> bool:

@@ -65,7 +65,8 @@ class House:
             self.told.append((name, told))
             if name == "surplus":
                 legs = [Leg(SUSPENSE_SURPLUS, wallet(SAVER), told.amount_xaf)]
-                await post(tx, key=f"wallet:{uuid4()}", kind="surplus_to_wallet", legs=legs)
+                about = {"payment": str(told.id)}
+                await post(tx, key=f"wallet:{uuid4()}", kind="surplus_to_wallet", legs=legs, metadata=about)
 
         return handle
 

@@ -1,13 +1,10 @@
 """What two finance users decide: each ruling posts its journal once, and closes the case for the doctor."""
 
-from typing import Any
-from uuid import UUID, uuid4
-
 import msgspec
 import pytest
 
 from core import four_eyes
-from core.four_eyes import AlreadyProposed, Proposal
+from core.four_eyes import AlreadyProposed
 from gateway.doctor import examine
 from ledger.chart import (
     GOODWILL,
@@ -22,40 +19,18 @@ from ledger.chart import (
 from ledger.errors import InsufficientFunds
 from ledger.service import Leg, post
 from payments import attempts, decisions, maintenance, reversals
-from payments.decisions import Decisions, NotForPeople, ProviderNotNamed, Ruling, TooEarly
+from payments.decisions import NotForPeople, ProviderNotNamed, Ruling, TooEarly
 from payments.outcomes import Payment
 from payments.providers.campay import Campay
 from payments.settlement import Settlement
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.network import FakeCampay, lost, says
 from tests.payments.pawapay_network import FakePawapay
+from tests.payments.rulings import BORIS, approve, propose, rule, waiting
 
 pytestmark = pytest.mark.anyio
 
-ANNE, BORIS = uuid4(), uuid4()
 TRANSIT = in_transit("campay")
-
-
-async def propose(house: House, ruling: Ruling, **changes: Any) -> Proposal:
-    asked = {"attempt_id": (await house.attempts())[0].id, "reason": "seen in their dashboard", "by": ANNE, **changes}
-    async with house.database.transaction() as tx:
-        return await decisions.propose(tx, ruling=ruling, **asked)
-
-
-async def approve(house: House, proposal_id: UUID) -> None:
-    adapter = Campay(house.database.settings, http_client=house.campay.client())
-    async with house.database.transaction() as tx:
-        approved = await four_eyes.approve(tx, proposal_id=proposal_id, by=BORIS)
-        await Decisions(house.handlers, (adapter,)).carry_out(tx, approved)
-
-
-async def rule(house: House, ruling: Ruling, **changes: Any) -> None:
-    await approve(house, (await propose(house, ruling, **changes)).id)
-
-
-async def waiting(house: House) -> list[tuple[str, list[str]]]:
-    async with house.database.reading() as tx:
-        return [(str(one.state), [str(ruling) for ruling in one.rulings]) for one in await decisions.waiting(tx)]
 
 
 async def unknown_payout(house: House, campay: FakeCampay, *, hours: float = 25) -> Payment:

@@ -53,10 +53,10 @@ async def paid_out(house: House, campay: FakeCampay) -> Payment:
 
 async def close(house: House, *, absorb: bool) -> None:
     async with house.database.transaction() as tx:
-        (row,) = await reversals.waiting(tx)
+        row = await tx.one(select(reversal))
         await reversals.close(tx, reversal_id=row.id, absorb=absorb)
     async with house.database.transaction() as tx:
-        assert await reversals.waiting(tx) == []
+        assert (await tx.one(select(reversal))).closed_at == tx.now
         await reversals.close(tx, reversal_id=row.id, absorb=not absorb)  # too late: nothing happens
 
 
