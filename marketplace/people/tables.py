@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
 )
 
@@ -31,8 +32,8 @@ person = Table(
     Column("pin_hash", Text),
     Column("pin_misses", SmallInteger, nullable=False, server_default="0"),
     Column("pin_locked_until", DateTime(timezone=True)),
+    Column("pin_reset_at", DateTime(timezone=True)),  # by a code, without the old one: the wallet rests for a day
     Column("created_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("language IN ('fr', 'en')", name="language"),
 )
 
 # A wrong PIN, by the request it came with: the same request again is answered, not counted.
@@ -47,6 +48,35 @@ pin_miss = Table(
     Index("ix_pin_miss_person_id", "person_id"),
 )
 
+# A number that moved to another SIM card: whoever holds it now may not be its person.
+sim_change = Table(
+    "sim_change",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # the source's name of the change: told twice, it happened once
+    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+    Column("frozen_until", DateTime(timezone=True), nullable=False),
+    Column("proposal_id", Uuid, ForeignKey("proposal.id")),  # by which two of finance ended the freeze early
+    UniqueConstraint("source", "reference"),
+    Index("ix_sim_change_person_id", "person_id", "frozen_until"),
+)
+
+# A code sent by SMS to whoever has forgotten their PIN. The code itself is derived from the id, never stored.
+pin_reset = Table(
+    "pin_reset",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+    Index("ix_pin_reset_person_id", "person_id", "asked_at"),
+)
+
 driver = Table(
     "driver",
     metadata,
@@ -56,7 +86,9 @@ driver = Table(
     Column("quarter_id", Integer, ForeignKey("quarter.id")),  # where they last said ON
     Column("last_seen_at", DateTime(timezone=True)),
     Column("ignored_offers", SmallInteger, nullable=False, server_default="0"),  # in a row
-    Column("rating", Float, nullable=False, server_default="5"),  # 1 to 5
+    Column("rating", Float, nullable=False, server_default="5"),  # 1 to 5: what dispatch goes by
+    Column("stars", Integer, nullable=False, server_default="0"),  # of all ratings together
+    Column("ratings", Integer, nullable=False, server_default="0"),
     CheckConstraint("state IN ('off', 'on')", name="state"),
     CheckConstraint("state = 'off' OR quarter_id IS NOT NULL", name="present_somewhere"),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),

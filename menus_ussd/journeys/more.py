@@ -1,17 +1,15 @@
 """Language, PIN and help."""
 
-from core.texts import LANGUAGES
+from core.texts import LANGUAGES, say
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.journeys.pins import change_pin
 from menus_ussd.questions import Option
 
-LANGUAGE_NAMES = {"fr": "Français", "en": "English"}
-
 
 async def choose_language(call: Call) -> None:
     """Ask once, remember, and begin again in that language."""
-    language = await call.confirm("language", [Option(LANGUAGE_NAMES[code], code) for code in LANGUAGES])
+    language = await call.confirm("language", [Option(say(code, "ussd.language.name"), code) for code in LANGUAGES])
     await call.once("language.set", people.choose_language, person_id=call.person_id, language=language)
     call.session.language = language
     raise Restart
