@@ -1,11 +1,9 @@
 """What a driver says by SMS."""
 
 from channels.sms.exchange import Ask, Reply
-from core.sealed import seal_phone
-from marketplace.delivery import handover
+from marketplace.delivery import handover, sheets
 from marketplace.delivery import service as delivery
 from marketplace.delivery.states import CARRYING
-from marketplace.people import service as people
 
 
 async def on(ask: Ask) -> Reply:
@@ -30,9 +28,9 @@ async def claim(ask: Ask) -> Reply:
 async def pick_up(ask: Ask) -> Reply:
     """`P 4821 37`: the answer says where to and whom to call."""
     job = await handover.pick_up(ask.tx, driver_id=ask.subject_id, number=ask.number, pickup_number=ask.parts["code"])
-    phone = job.contact_phone or (await people.get(ask.tx, person_id=job.customer_id)).phone
-    place = f"{job.place_label}, {job.directions}" if job.directions else job.place_label
-    return Reply("sms.picked_up", {"number": job.number, "place": place, "phone": seal_phone(ask.tx.keys, phone)})
+    sheet = await sheets.sheet(ask.tx, job)
+    assert sheet.phone, "who carries a meal knows whom to call"
+    return Reply("sms.picked_up", {"number": sheet.number, "place": sheet.place, "phone": sheet.phone})
 
 
 async def arrive(ask: Ask) -> Reply:

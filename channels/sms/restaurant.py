@@ -1,6 +1,5 @@
 """What a restaurant's phone says by SMS."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from channels.sms.exchange import Ask, Reply, which
@@ -9,7 +8,7 @@ from marketplace.catalogue import service as catalogue
 from marketplace.ordering import queries as orders
 from marketplace.ordering import service as ordering
 
-ACCEPT_MINUTES = {"1": 20, "2": 40}
+ACCEPT_MINUTES = dict(zip("12", ordering.USUAL_MINUTES, strict=True))
 
 
 async def answer(ask: Ask) -> Reply:
@@ -67,8 +66,7 @@ async def dish_in(ask: Ask) -> Reply:
 async def busy(ask: Ask) -> Reply:
     """`OCC 30`: no new orders for so many minutes."""
     minutes = int(ask.parts["minutes"])
-    until = ask.tx.now + timedelta(minutes=minutes)
-    await catalogue.set_state(ask.tx, restaurant_id=ask.subject_id, state="busy", until=until)
+    await catalogue.pause(ask.tx, restaurant_id=ask.subject_id, minutes=minutes)
     return Reply("sms.busy", {"minutes": minutes})
 
 

@@ -58,6 +58,10 @@ _LIST = f"""
 
 _BY_NUMBER = f"{_RESTAURANT} WHERE number = $2"
 _BY_ID = f"{_RESTAURANT} WHERE restaurant.id = $2"
+_OF_PERSON = f"""
+    {_RESTAURANT} JOIN restaurant_phone ON restaurant_phone.restaurant_id = restaurant.id
+    WHERE person_id = $2 ORDER BY number
+"""
 
 _DISH = "SELECT dish.id, dish.number, dish.name, price_xaf, available, restaurant_id FROM dish"
 
@@ -91,6 +95,11 @@ async def restaurant_of_phone(tx: Tx, *, phone: str) -> Restaurant | None:
     answering = select(restaurant_phone.c.restaurant_id).join(person)
     restaurant_id = await tx.value(answering.where(person.c.phone_index == tx.keys.blind_index(phone)))
     return None if restaurant_id is None else await get_restaurant(tx, restaurant_id=restaurant_id)
+
+
+async def restaurants_of(tx: Tx, *, person_id: UUID) -> list[Restaurant]:
+    """The restaurants that a person answers for, by number."""
+    return [Restaurant(**row) for row in await (await tx.driver()).fetch(_OF_PERSON, tx.now, person_id)]
 
 
 async def restaurant_staff(tx: Tx, *, restaurant_id: UUID) -> list[people.Person]:

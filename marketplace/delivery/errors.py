@@ -1,6 +1,6 @@
 """What can stop a driver's message, as business facts."""
 
-from core.errors import Conflict, Forbidden, NotFound
+from core.errors import Conflict, Forbidden, NotFound, TooManyRequests
 
 
 class WrongMoment(Conflict):
@@ -37,6 +37,13 @@ class NotPickedUp(Conflict):
     """There is no code before the food is picked up (D15)."""
 
     text_key = "error.not_picked_up"
+
+
+class ResendsUsed(TooManyRequests):
+    """The customer was sent the code of `number` as often as a driver may ask for it."""
+
+    text_key = "error.resends_used"
+    retryable = False
 
 
 class CodeRefused(Forbidden):

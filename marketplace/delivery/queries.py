@@ -9,8 +9,8 @@ from sqlalchemy import Row, Select, select
 from core.database import Tx
 from core.sealed import seal
 from marketplace.catalogue.tables import restaurant
-from marketplace.delivery.states import CARRYING, JOB, State
-from marketplace.delivery.tables import delivery
+from marketplace.delivery.states import CARRYING, FETCHING, JOB, State
+from marketplace.delivery.tables import delivery, delivery_offer
 from marketplace.ordering.tables import customer_order
 from marketplace.places.tables import quarter
 
@@ -53,6 +53,15 @@ async def open_jobs(tx: Tx, *, driver_id: UUID, number: int | None = None) -> li
     return [_job(tx, row) for row in await tx.all(wanted)]
 
 
+async def open_offers(tx: Tx, *, driver_id: UUID) -> list[Job]:
+    """What a driver may take now, the best paid first."""
+    offered = _jobs().join(delivery_offer, delivery_offer.c.delivery_id == delivery.c.id)
+    mine = delivery_offer.c.driver_id == driver_id, delivery_offer.c.state == "offered"
+    live = delivery_offer.c.expires_at > tx.now, delivery.c.state == "OFFERING"
+    order = customer_order.c.driver_pay_xaf.desc(), delivery.c.id
+    return [_job(tx, row) for row in await tx.all(offered.where(*mine, *live).order_by(*order))]
+
+
 async def delivery_code(tx: Tx, *, order_id: UUID) -> str | None:
     """The sealed code that the customer shows, or None while there is none."""
     row = await tx.first(
@@ -61,6 +70,13 @@ async def delivery_code(tx: Tx, *, order_id: UUID) -> str | None:
         .where(delivery.c.code_nonce.is_not(None))
     )
     return seal("delivery_code", code_ref(row)) if row else None
+
+
+async def pickup_number(tx: Tx, *, order_id: UUID) -> str | None:
+    """The sealed number that the restaurant gives the driver who comes, or None while nobody comes."""
+    coming = select(delivery.c.id).where(delivery.c.order_id == order_id, delivery.c.state.in_(FETCHING))
+    delivery_id = await tx.value(coming)
+    return seal("pickup_number", delivery_id) if delivery_id else None
 
 
 def code_ref(row: Row[Any]) -> str:

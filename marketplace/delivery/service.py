@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.database import Tx
@@ -12,15 +12,27 @@ from core.ids import new_id
 from core.jobs import enqueue
 from marketplace.delivery import messages
 from marketplace.delivery.dispatch import ADVANCE_JOB, FETCH_MINUTES, WAVES, take_back
-from marketplace.delivery.errors import NoSuchJob, OfferOver, OfferTaken, UnknownQuarter, WhichQuarter
+from marketplace.delivery.errors import (
+    NoSuchJob,
+    NotPickedUp,
+    OfferOver,
+    OfferTaken,
+    ResendsUsed,
+    UnknownQuarter,
+    WhichQuarter,
+)
 from marketplace.delivery.queries import Job, job, open_jobs
-from marketplace.delivery.states import CARRYING, FETCHING, JOB, State
-from marketplace.delivery.tables import delivery, delivery_offer
-from marketplace.delivery.transitions import lock, move, open_case
+from marketplace.delivery.states import CARRYING, FETCHING, JOB, PROBLEMS, State
+from marketplace.delivery.tables import delivery, delivery_event, delivery_offer
+from marketplace.delivery.transitions import lock, move, note
 from marketplace.ordering.tables import customer_order
 from marketplace.people.tables import driver
 from marketplace.places import queries as places
 from marketplace.places.queries import Quarter
+from marketplace.support.cases import open_case
+
+# Of the customer's code, at a driver's wish; more is no lost SMS.
+MOST_RESENDS = 3
 
 ARRIVAL: dict[State, State] = {"ASSIGNED": "AT_RESTAURANT", "PICKED_UP": "AT_DOOR"}
 
@@ -97,12 +109,15 @@ async def arrive(tx: Tx, *, driver_id: UUID, number: int) -> Job:
 
 
 async def problem(tx: Tx, *, driver_id: UUID, number: int, kind: int) -> Job:
-    """`PB 4821 2`: before pickup another driver is sought; with the food in hand, operations calls."""
+    """`PB 4821 2`, the 2 being one of PROBLEMS: before pickup another driver is sought; with the food in hand,
+    operations calls.
+    """
     sheet = await _own_job(tx, driver_id, number)
     if sheet.state in FETCHING:
         await take_back(tx, await lock(tx, sheet.delivery_id), actor=f"driver:{driver_id}")
         await enqueue(tx, ADVANCE_JOB, sheet.delivery_id)
-    await open_case(tx, "problem", delivery_id=sheet.delivery_id, driver_id=driver_id, what=kind, state=sheet.state)
+    what = PROBLEMS.get(kind, "other")
+    await open_case(tx, "problem", delivery_id=sheet.delivery_id, driver_id=driver_id, what=what, state=sheet.state)
     return sheet
 
 
@@ -111,15 +126,37 @@ async def sos(tx: Tx, *, driver_id: UUID) -> None:
     await open_case(tx, "sos", driver_id=driver_id)
 
 
-async def set_presence(tx: Tx, *, driver_id: UUID, on: bool, quarter: str | None = None) -> Quarter | None:
-    """`ON AKWA`, `OFF`; `ON` alone means where they were last. Returns the quarter when on.
+async def resend_code(tx: Tx, *, driver_id: UUID, number: int) -> None:
+    """The customer gets the SMS with their code once more; the driver is told nothing of it.
+
+    Raises NoSuchJob, NotPickedUp, and ResendsUsed once it was sent often enough.
+    """
+    sheet = await _own_job(tx, driver_id, number)
+    if sheet.state not in CARRYING:
+        raise NotPickedUp(number=number)
+    resent = select(func.count()).where(
+        delivery_event.c.delivery_id == sheet.delivery_id, delivery_event.c.details.has_key("resent")
+    )
+    if await tx.value(resent) >= MOST_RESENDS:
+        raise ResendsUsed(number=number)
+    await note(tx, sheet.delivery_id, sheet.state, sheet.state, actor=f"driver:{driver_id}", resent="code")
+    await messages.on_the_way(tx, sheet)
+
+
+async def set_presence(
+    tx: Tx, *, driver_id: UUID, on: bool, quarter: str | None = None, quarter_id: int | None = None
+) -> Quarter | None:
+    """`ON AKWA` (or a quarter from a list), `OFF`; `ON` alone means where they were last. Returns the quarter when on.
 
     Raises UnknownQuarter, WhichQuarter.
     """
     if not on:
         await tx.run(update(driver).where(driver.c.id == driver_id).values(state="off"))
         return None
-    place = await _quarter(tx, driver_id, quarter)
+    if quarter_id is not None:
+        place = await places.get_quarter(tx, quarter_id=quarter_id)
+    else:
+        place = await _quarter(tx, driver_id, quarter)
     await _wake_unserved(tx)
     # The driver last: dispatch locks deliveries before drivers.
     values = {"state": "on", "quarter_id": place.id, "last_seen_at": tx.now, "ignored_offers": 0}

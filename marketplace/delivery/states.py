@@ -33,5 +33,7 @@ TRANSITIONS: dict[State, tuple[State, ...]] = {
 FETCHING: tuple[State, ...] = ("ASSIGNED", "AT_RESTAURANT")
 # With the food in hand: the code exists and counts.
 CARRYING: tuple[State, ...] = ("PICKED_UP", "AT_DOOR")
+# What keeps a driver from delivering, by the number that they send.
+PROBLEMS = {1: "vehicle", 2: "customer_absent", 3: "address", 4: "restaurant", 5: "accident"}
 # What a driver holds.
 JOB: tuple[State, ...] = FETCHING + CARRYING

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, insert, select, update
 
 from core.database import Tx
-from core.ids import new_id
 from marketplace.delivery.errors import WrongMoment
 from marketplace.delivery.states import TRANSITIONS, State
-from marketplace.delivery.tables import delivery, delivery_event, support_case
+from marketplace.delivery.tables import delivery, delivery_event
 from marketplace.ordering import transitions as orders
 
 
@@ -37,30 +35,13 @@ async def move(
     before = await lock(tx, delivery_id)
     if to not in TRANSITIONS[before.state]:
         raise WrongMoment(number=before.number)
-    event = {
-        "delivery_id": delivery_id,
-        "from_state": before.state,
-        "to_state": to,
-        "actor": actor,
-        "details": details,
-        "at": tx.now,
-    }
-    await tx.run(insert(delivery_event).values(event))
+    await note(tx, delivery_id, before.state, to, actor=actor, **details)
     return await tx.one(
         update(delivery).where(delivery.c.id == delivery_id).values(state=to, **(changes or {})).returning(delivery)
     )
 
 
-async def open_case(
-    tx: Tx, kind: str, *, delivery_id: UUID | None = None, driver_id: UUID | None = None, **details: str | int
-) -> None:
-    """Put something on operations' list, once while it is open."""
-    row = {
-        "id": new_id(),
-        "kind": kind,
-        "delivery_id": delivery_id,
-        "driver_id": driver_id,
-        "details": details,
-        "opened_at": tx.now,
-    }
-    await tx.run(insert(support_case).values(row).on_conflict_do_nothing())
+async def note(tx: Tx, delivery_id: UUID, came_from: State, to: State, *, actor: str, **details: str | int) -> None:
+    """Write into the delivery's history."""
+    event = {"delivery_id": delivery_id, "from_state": came_from, "to_state": to, "actor": actor, "at": tx.now}
+    await tx.run(insert(delivery_event).values(**event, details=details))

@@ -49,6 +49,10 @@ __all__ = [
 
 # Nobody promises a meal beyond this; more is a mistyped number.
 LONGEST_PREPARATION_MINUTES = 180
+# What a restaurant promises with one key.
+USUAL_MINUTES = (20, 40)
+# Why it cannot, as it may say.
+REFUSALS = ("sold_out", "too_busy", "closing", "other")
 
 
 # ---- the restaurant --------------------------------------------------------------------------------------
@@ -71,9 +75,11 @@ async def accept(tx: Tx, *, order_id: UUID, minutes: int, by_person: UUID) -> No
     await settlement.claim(tx, order)
 
 
-async def refuse(tx: Tx, *, order_id: UUID, by_person: UUID) -> None:
-    """The restaurant cannot; the payer gets everything back. Raises WrongState."""
-    order = await move(tx, order_id=order_id, to="REJECTED", actor=f"restaurant:{by_person}")
+async def refuse(tx: Tx, *, order_id: UUID, by_person: UUID, reason: str = "other") -> None:
+    """The restaurant cannot, for one of REFUSALS; the payer gets everything back. Raises WrongState, InvalidInput."""
+    if reason not in REFUSALS:
+        raise InvalidInput(field="reason")
+    order = await move(tx, order_id=order_id, to="REJECTED", actor=f"restaurant:{by_person}", reason=reason)
     await messages.refused(tx, order)
     await settlement.refund(tx, order)
 
@@ -125,9 +131,9 @@ async def _cancel_free(tx: Tx, order: OrderRow) -> None:
 
 
 async def _cancel_cooked(tx: Tx, order: OrderRow) -> None:
-    """The restaurant keeps the price of the food, the driver is called off."""
+    """The restaurant keeps the price of the food, the driver is called off and gets no tip."""
     await delivery.call_off(tx, order_id=order.id, actor="customer")
-    await messages.cancelled(tx, order, refund_xaf=order.delivery_xaf)
+    await messages.cancelled(tx, order, refund_xaf=order.delivery_xaf + order.tip_xaf)
     await messages.tell_restaurant(tx, order, "sms.order_withdrawn_paid")
     await settlement.keep_food(tx, order)
 

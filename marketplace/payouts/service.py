@@ -154,6 +154,12 @@ async def left_today(tx: Tx, *, owner_id: UUID, payee_id: UUID) -> int:
     return max(0, tx.settings.payout_daily_maximum_xaf - int(used_xaf))
 
 
+async def sendable(tx: Tx, *, owner: Owner, owner_id: UUID, payee_id: UUID) -> int:
+    """What would go out if they asked for all of it now."""
+    left_xaf = await left_today(tx, owner_id=owner_id, payee_id=payee_id)
+    return max(0, min(left_xaf, await free(tx, owner, owner_id)))
+
+
 async def free(tx: Tx, owner: Owner, owner_id: UUID) -> int:
     """What they have with us, less the instalments that are still to go out."""
     ahead = func.sum(payout.c.amount_xaf - payout.c.asked_xaf)
