@@ -12,6 +12,7 @@ import jwt
 
 from core.clock import ManualClock
 from core.http import HttpClient
+from tests.support.http import Through
 
 OPERATORS = {"7": "MTN", "9": "Orange"}
 
@@ -28,11 +29,12 @@ class FakeCampay:
         self.before: dict[str, deque[Spoiler]] = defaultdict(deque)
         self.after: dict[str, deque[Spoiler]] = defaultdict(deque)
         self.floats = {"mtn_balance": 1_000_000.75, "orange_balance": 1_000_000}
+        self.holder = "NGO BIYONG Esther"
         self.tokens = 0
 
     def client(self) -> HttpClient:
-        transport = httpx.MockTransport(self.answer)
-        return HttpClient("https://campay.test/api", connect_seconds=1, read_seconds=1, transport=transport)
+        exchange = Through(self.answer)
+        return HttpClient("https://campay.test/api", connect_seconds=1, read_seconds=1, exchange=exchange)
 
     def count(self, path: str) -> int:
         return sum(called == path for called, _ in self.calls)
@@ -71,7 +73,7 @@ class FakeCampay:
             case "/balance/":
                 return httpx.Response(200, json={"total_balance": 2_000_000, "currency": "XAF", **self.floats})
             case "/holder_info/":
-                return httpx.Response(200, json={"full_name": "NGO BIYONG Esther"})
+                return httpx.Response(200, json={"full_name": self.holder})
         return httpx.Response(404, text="<html>nothing here</html>")
 
     def _record(self, endpoint: str, phone: str, body: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import httpx
 
 from core.http import HttpClient
 from tests.payments.network import Spoiler
+from tests.support.http import Through
 
 IDS = {"deposits": "depositId", "payouts": "payoutId", "refunds": "refundId"}
 
@@ -23,8 +24,8 @@ class FakePawapay:
         self.balance = "1000000.00"
 
     def client(self) -> HttpClient:
-        transport = httpx.MockTransport(self._answer)
-        return HttpClient("https://pawapay.test", connect_seconds=1, read_seconds=1, transport=transport)
+        exchange = Through(self._answer)
+        return HttpClient("https://pawapay.test", connect_seconds=1, read_seconds=1, exchange=exchange)
 
     def count(self, call: str) -> int:
         return self.calls.count(call)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from core.http import HttpClient
+from tests.support.http import Through
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -23,8 +24,8 @@ class Scripted:
         self.otherwise: Reply = lambda: httpx.Response(404)
 
     def client(self) -> HttpClient:
-        transport = httpx.MockTransport(self._answer)
-        return HttpClient("https://provider.test", connect_seconds=1, read_seconds=1, transport=transport)
+        exchange = Through(self._answer)
+        return HttpClient("https://provider.test", connect_seconds=1, read_seconds=1, exchange=exchange)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)

@@ -17,6 +17,7 @@ from payments.providers.campay import Campay, classify, record
 from payments.providers.protocol import HistoryLine, Proof, Request, Word
 from payments.states import Failure, Kind
 from tests.payments.network import FakeCampay, html, lost, refused_connection, says
+from tests.support.http import Through
 
 pytestmark = pytest.mark.anyio
 
@@ -259,6 +260,6 @@ def test_the_adapter_talks_to_the_configured_address(settings: Settings) -> None
 
     from core.http import HttpClient
 
-    client = HttpClient(settings.campay_url, connect_seconds=1, read_seconds=1, transport=httpx.MockTransport(answer))
+    client = HttpClient(settings.campay_url, connect_seconds=1, read_seconds=1, exchange=Through(answer))
     asyncio.run(Campay(settings, http_client=client).floats())
     assert seen == ["https://demo.campay.net/api/token/", "https://demo.campay.net/api/balance/"]

@@ -11,6 +11,7 @@ from core.http import HttpClient
 from core.ids import new_id
 from core.settings import Settings
 from marketplace.notifications.carrier import SendResult
+from tests.support.http import Through
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +28,7 @@ def recipient(code: int, status: str) -> str:
 
 
 async def send(settings: Settings, answer: Callable[[httpx.Request], httpx.Response]) -> SendResult:
-    client = HttpClient(
-        "http://provider.test", connect_seconds=1, read_seconds=1, transport=httpx.MockTransport(answer)
-    )
+    client = HttpClient("http://provider.test", connect_seconds=1, read_seconds=1, exchange=Through(answer))
     carrier = AfricasTalkingCarrier(settings, client)
     try:
         return await carrier.send(phone="+237670000001", text="Ndolé à 2500F", message_id=new_id())
