@@ -1,4 +1,4 @@
-"""`gateway texts check` and `gateway menus walk | graph`: for translators and for those who write journeys."""
+"""`gateway texts` and `gateway menus`: for translators and for those who write journeys."""
 
 import argparse
 import sys
@@ -14,6 +14,8 @@ def add_verbs(verbs: Subparsers) -> None:
     of_menus = menus.add_subparsers(metavar="WHAT", required=True)
     _add_walk(of_menus)
     _add_graph(of_menus)
+    _add_record(of_menus)
+    _add_replay(of_menus)
 
 
 def _add_check(verbs: Subparsers) -> None:
@@ -76,3 +78,37 @@ def _graph(arguments: argparse.Namespace) -> None:
         arguments.output.write_text(picture)
     else:
         sys.stdout.write(picture)
+
+
+def _add_record(verbs: Subparsers) -> None:
+    told = "Talk to the running service at the terminal and write the talk down, numbers and PINs masked."
+    record = verbs.add_parser("record", help=told, description=told)
+    record.add_argument("file", type=Path, help="where to write it, YAML")
+    record.add_argument("--dial", required=True, metavar="CODE", help="for example '*237*1#'")
+    record.add_argument("--from", dest="phone", required=True, metavar="MSISDN", help="whose phone it is")
+    record.add_argument("--title", default="A talk", help="what it is about")
+    record.set_defaults(run=_record)
+
+
+def _record(arguments: argparse.Namespace) -> None:
+    from gateway.menus.playing import record
+
+    record(arguments.file, arguments.title, arguments.phone, arguments.dial)
+
+
+def _add_replay(verbs: Subparsers) -> None:
+    told = "Play talks against the running service and tell what reads otherwise."
+    replay = verbs.add_parser("replay", help=told, description=told)
+    replay.add_argument("files", nargs="+", type=Path, help="talks, YAML")
+    replay.add_argument(
+        "--set", action="append", default=[], dest="values", metavar="NAME=VALUE", help="what {NAME} is"
+    )
+    replay.add_argument("--accept", action="store_true", help="write into the files what comes")
+    replay.set_defaults(run=_replay)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from gateway.menus.playing import replay
+
+    values = dict(pair.partition("=")[::2] for pair in arguments.values)
+    return 1 if replay(arguments.files, values, accept=arguments.accept) else 0
