@@ -6,7 +6,7 @@ the decisions; units stand last in each name. `gateway config` prints what is in
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_role: str = "mboa_service"  # as whom the service acts, whoever connects; made by `gateway migrate`
     embedded_isolation: str = "auto"  # how root runs the embedded one: "namespace", "service-user", or what works
     redis_url: str = ""  # sessions and limits; empty: in process, for one web process
+    ussd_sessions: Literal["", "memory", "postgres", "redis"] = ""  # empty: redis if there is one, else memory
     simulator_url: str = ""  # where the simulated networks listen; only in demo and tests
     clock_file: str = ""  # a clock that a simulated week is driven by; never in production
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts (D20)
@@ -47,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ussd_secrets: Secret = Secret("")  # those of other dialects: `mtn_madapi=segment,hubtel=segment`
     sms_secret: Secret = Secret("")
     payments_secret: Secret = Secret("")
+    sim_secret: Secret = Secret("")  # the path segment under which operators tell of changed SIM cards; empty: no door
+
+    closed: bool = False  # maintenance, whatever `gateway maintenance` says
+    maintenance_age_seconds: float = 1.0  # how late a process may learn of `gateway maintenance`
 
     # channels
     service_code: str = "*237*1#"
@@ -58,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ussd_resume_minutes: Positive = 30
     ussd_soft_deadline_seconds: float = 2.5
     ussd_hard_deadline_seconds: float = 4.0
+    ussd_promise_seconds: float = 0.5  # to write down, after the hard deadline, that an SMS will tell
+    ussd_outcome_seconds: Positive = 20  # after which an effect that has not happened never will
     africastalking_url: str = "https://api.africastalking.com"
     africastalking_username: str = "sandbox"
     africastalking_api_key: Secret = Secret("")
@@ -122,8 +129,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     driver_per_km_xaf: Positive = 100
     tax_bp: int = 0  # D26
     point_per_xaf: Positive = 100  # D11
+    point_worth_xaf: Positive = 1  # in the wallet
     # name, points earned in 12 months, percent of the points that an order earns
     tiers: tuple[tuple[str, int, int], ...] = (("gold", 2000, 150), ("silver", 500, 125), ("bronze", 0, 100))
+
+    referral_credit_xaf: Positive = 500  # to each of the two (D12)
+    referrals_per_month: Positive = 10  # that one person is credited for
+    referral_days: Positive = 90  # how long the first delivered order may take
 
     ledger_future_days: Positive = 31  # how far ahead a journal's effective date may lie
     ledger_queue: Positive = 10_000  # stand-alone journals that may wait for a flush
@@ -132,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # life times and limits
     cart_minutes: Positive = 30  # D2
+    cart_reminder_minutes: Positive = 3  # after a cart was left behind: one SMS with a number to go on at
+    cart_reminders_per_day: int = 1  # to one customer; 0: none
     quote_minutes: Positive = 10
     menu_age_seconds: float = 5.0  # how old a shown menu may be; orders are always checked against today's
     login_code_seconds: Positive = 300
@@ -141,6 +155,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_grace_seconds: Positive = 60
     staff_idle_minutes: Positive = 60
     pin_attempts: Positive = 5  # D5
+    sim_freeze_hours: Positive = 24  # how long nothing is paid out to a number that moved to another SIM card
+    pin_reset_minutes: Positive = 30  # how long the code for a new PIN counts
+    pin_resets_per_day: Positive = 3
+    pin_reset_freeze_hours: Positive = 24  # then the wallet pays again (docs/decisions/0018)
+    rating_days: Positive = 14  # after delivery
     delivery_code_attempts: Positive = 5  # D15
     driver_code_misses_per_day: Positive = 20
     restaurant_reminder_minutes: Positive = 3  # D16

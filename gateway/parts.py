@@ -45,7 +45,7 @@ class Parts:
     async def close(self) -> None:
         """Let go of every connection."""
         if "ussd" in vars(self):
-            await self.ussd.store.close()
+            await self.ussd.close()
         if "providers" in vars(self):
             await asyncio.gather(*(provider.close() for provider in self.providers))
         await self.database.close()

@@ -22,11 +22,16 @@ from ledger import holds
 from ledger.marks import Marks
 from ledger.seals import Seals
 from marketplace.delivery import dispatch
+from marketplace.loyalty import redeeming as loyalty
+from marketplace.notifications import promises
 from marketplace.notifications.carrier import Carrier
 from marketplace.notifications.service import SEND_JOB, Outbox
 from marketplace.ordering import deadlines
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import service as payouts
+from marketplace.people import login
+from marketplace.referrals import service as referrals
+from menus_ussd.stores import postgres as sessions
 from payments import attempts
 from payments.engine import Engine
 from payments.providers.protocol import Provider
@@ -86,12 +91,17 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
         sweeps=(
             Sweep("payments", database.settings.sweep_seconds, engine.sweep),
             Sweep("sms", 1.0, outbox.sweep),
+            Sweep("promises", 1.0, partial(promises.sweep, database)),
             Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
             Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
             Sweep("marks", 1.0, Marks(database).advance),
             Sweep("seals", database.settings.seal_seconds, Seals(database).advance),
             Sweep("holds", 5.0, partial(holds.expire, database)),
             Sweep("payouts", 5.0, partial(payouts.sweep, database)),
+            Sweep("sessions", 60.0, partial(sessions.expire, database)),
+            Sweep("points", 60.0, partial(loyalty.sweep, database)),
+            Sweep("referrals", 60.0, partial(referrals.sweep, database)),
+            Sweep("logins", 60.0, partial(login.sweep, database)),
             # Not at once: a demo's floats are booked beside our start, and one that keeps dying must not read all day.
             Sweep("reconciliation", 600.0, partial(reconcile.sweep, database, providers), after=60.0),
         ),

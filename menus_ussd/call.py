@@ -5,7 +5,7 @@ A journey is run from its top at every turn, so it must depend on nothing but th
 
 from asyncio import Timeout
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar, cast, get_type_hints, overload
 from uuid import UUID
@@ -13,10 +13,12 @@ from uuid import UUID
 import msgspec
 
 from core import effects
-from core.database import Database
+from core.database import Database, Tx
 from core.errors import GatewayError
 from core.texts import DEFAULT_LANGUAGE, say
+from marketplace.notifications.promises import Told
 from menus_ussd.pages import compose
+from menus_ussd.promising import Promising
 from menus_ussd.questions import (
     Basket,
     Choice,
@@ -83,6 +85,7 @@ class Call:
         position: int,
         walking: bool,
         deadline: Timeout,
+        promising: Promising,
     ) -> None:
         self.database = database
         self.session = session
@@ -91,6 +94,7 @@ class Call:
         self._position = position  # the turn's number, the same when it is repeated
         self._walking = walking  # inputs were dialled at once, not typed one by one
         self._deadline = deadline
+        self._promising = promising
         self._cursor = 0
         self._asked: Counter[str] = Counter()
 
@@ -200,11 +204,14 @@ class Call:
         self._record(Entry(name, "look", msgspec.to_builtins(found)))
         return found
 
-    async def once(self, step: str, effect: Callable[..., Awaitable[T]], **arguments: Any) -> T:
+    async def once(
+        self, step: str, effect: Callable[..., Awaitable[T]], *, told: Told | None = None, **arguments: Any
+    ) -> T:
         """The result of `effect(tx, **arguments)`, which happens at most once for this run of the journey.
 
         The result is stored in the effect's own transaction, so a turn that is run again after a crash, or under
         a new session, gets it back. A refusal (GatewayError) is journalled and raised again on later turns.
+        With `told`, a caller who cannot wait for it is promised an SMS, and it goes on without them.
         """
         step = self._number(step)
         if recorded := self._recorded(step):
@@ -212,15 +219,25 @@ class Call:
                 raise Refused(*recorded.value)
             return restored(effect, recorded.value)
         self._allow_more_time()
+        key = f"ussd:{self.session.run_id}:{step}"
+        happening = self._happen(key, partial(effect, **arguments))
         try:
-            async with self.database.transaction() as tx:
-                result = await effects.once(tx, f"ussd:{self.session.run_id}:{step}", partial(effect, tx, **arguments))
+            result = await (self._or_promise(happening, key, told) if told else happening)
         except GatewayError as problem:
             value = [problem.code, problem.text_key, msgspec.to_builtins(problem.params)]
             self._record(Entry(step, "refused", value))
             raise
         self._record(Entry(step, "effect", result))
         return restored(effect, result)
+
+    async def _happen(self, key: str, effect: Callable[[Tx], Awaitable[Any]]) -> Any:
+        async with self.database.transaction() as tx:
+            return await effects.once(tx, key, partial(effect, tx))
+
+    async def _or_promise(self, happening: Coroutine[Any, Any, Any], key: str, told: Told) -> Any:
+        return await self._promising.result(
+            happening, key=key, person_id=self.person_id, told=told, deadline=self._deadline
+        )
 
     def _allow_more_time(self) -> None:
         settings = self.database.settings

@@ -12,15 +12,17 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from core import gsm, logs
+from core import gsm, logs, maintenance
 from core.database import Database, Tx
 from core.errors import GatewayError
 from core.ids import new_id
+from core.maintenance import Maintenance
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd import positions
 from menus_ussd.call import Call, End, Pause, Restart
 from menus_ussd.pages import BACK, HOME, MORE, closing, compose, with_notice
 from menus_ussd.positions import Position
+from menus_ussd.promising import Promised, Promising
 from menus_ussd.questions import MAX_INPUT, clean
 from menus_ussd.session import Page, Receipt, Session, Shown
 from menus_ussd.stores import Claim, SessionStore
@@ -48,7 +50,7 @@ class Conversation(NamedTuple):
 
 
 class Engine:
-    """Answers turns. Holds no state of its own: everything is in the store and the database."""
+    """Answers turns. What it knows of a conversation is in the store and the database."""
 
     def __init__(self, database: Database, store: SessionStore, conversation: Conversation) -> None:
         self.database = database
@@ -56,6 +58,12 @@ class Engine:
         self.conversation = conversation
         self._settings = database.settings
         self._keys = database.keys
+        self.promising = Promising(database)
+
+    async def close(self) -> None:
+        """Let what goes on after its turn come to its end, then let the store go."""
+        await self.promising.close()
+        await self.store.close()
 
     async def turn(self, turn: Turn) -> Reply:
         """The page for this turn. Whatever happens, the caller gets a page that says what to do."""
@@ -63,7 +71,7 @@ class Engine:
         try:
             index = self._keys.blind_index(turn.phone)
             arrived = self.database.clock.now() if turn.transcript is None else None
-            async with self.store.claim(_key(turn, index)) as claim:
+            async with self.store.claim(_key(turn, index), index) as claim:
                 language = claim.session.language or language if claim.session else language
                 # The clock starts now: a repeated request has waited for the first one's answer, and gets it.
                 async with asyncio.timeout(self._settings.ussd_soft_deadline_seconds) as deadline:
@@ -81,10 +89,10 @@ class Engine:
         """
         index = self._keys.blind_index(ended.phone) if ended.phone else b""
         key = _key(ended, index)
-        async with self.store.claim(key) as claim:
+        async with self.store.claim(key, index) as claim:
             session = claim.session
             if session is None and ended.session_id is None:
-                session = await claim.prior(index)
+                session = await claim.prior()
         step = session.receipts[-1].step if session else None
         waits = session is not None and not session.ended
         log.info("ussd_session_over", dialect=ended.dialect, kind=ended.kind, step=step, dropped=waits)
@@ -100,12 +108,14 @@ class Engine:
         at = positions.position(self._keys, turn, session)
         if session is not None and (receipt := positions.repeated(session, turn, at, arrived)):
             return Reply(text=receipt.text, expects_input=receipt.expects_input, step=receipt.step, form=receipt.form)
+        if (state := await maintenance.current(self.database)).is_on:
+            return await self._sorry(turn, claim, state)
         if _begins(turn, session):
             dialled = _dialled(turn)
             session, walking = await self._begin(turn, claim, index, dialled), True
             typed = [] if session.presets else dialled
         elif session is None:
-            before = await claim.prior(index)
+            before = await claim.prior()
             return self._close(turn, before.language if before else turn.language, "ussd.dial_again")
         else:
             fresh = positions.new_input(self._keys, session, turn)
@@ -124,7 +134,7 @@ class Engine:
         async with self.database.reading() as tx:
             caller = await self.conversation.recognise(tx, turn.phone)
             presets = await self.conversation.dial(tx, caller, dialled) if dialled else None
-        before = await claim.prior(phone_index)
+        before = await claim.prior()
         # Only a transcript names its turns for good. A phone, or a number that is given out again, needs more.
         nonce = "" if turn.transcript is not None else f":{new_id()}"
         key = _key(turn, phone_index)
@@ -183,6 +193,7 @@ class Engine:
             position=at.number,
             walking=walking,
             deadline=deadline,
+            promising=self.promising,
         )
         try:
             end = await self.conversation.root(call)
@@ -194,6 +205,8 @@ class Engine:
             else:
                 session.begin_anew(self._keys.fingerprint("run", session.run_id))
             return await self._run(turn, session, at, [], walking, deadline)
+        except Promised:
+            end = End("ussd.sms_follows")
         except GatewayError as problem:
             end = End(problem.text_key, problem.params)
         session.ended, session.shown = True, None
@@ -229,10 +242,20 @@ class Engine:
         form = _form(shown, page) if turn.draws_forms else None
         return Reply(text=page.text, expects_input=True, step=shown.id, form=form)
 
-    def _close(self, turn: Turn, language: str | None, key: str) -> Reply:
+    async def _sorry(self, turn: Turn, claim: Claim, state: Maintenance) -> Reply:
+        """Come back later. What was begun stays as it is, and is offered when its caller dials again."""
+        known = claim.session or await claim.prior()
+        language = known.language if known else None
+        if known is None:
+            async with self.database.reading() as tx:
+                language = (await self.conversation.recognise(tx, turn.phone)).language
+        told = maintenance.sorry(state, self.database.clock.now(), key="ussd.maintenance")
+        return self._close(turn, language or turn.language, told.key, **told.params)
+
+    def _close(self, turn: Turn, language: str | None, key: str, **params: str) -> Reply:
         """A polite end that is no part of the conversation: nothing of it is kept."""
         code = turn.service_code or self._settings.service_code
-        text = closing(language or DEFAULT_LANGUAGE, key, turn.page_septets, service_code=code)
+        text = closing(language or DEFAULT_LANGUAGE, key, turn.page_septets, service_code=code, **params)
         return Reply(text=text, expects_input=False, step=key)
 
 

@@ -1,6 +1,18 @@
 """Outgoing SMS, the carrier's delivery reports on them, and who wants no advertising."""
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from core.database import metadata
@@ -46,3 +58,21 @@ sms_opt_out = Table(
     Column("phone_index", LargeBinary, primary_key=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
+
+# A caller was told that an SMS would say what came of it. Written only when a turn could not wait for its effect.
+promise = Table(
+    "promise",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),  # the effect's
+    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False),
+    Column("done_key", Text),  # null: the effect writes a text of its own
+    Column("failed_key", Text, nullable=False),
+    Column("fields", JSONB, nullable=False),  # which fields of the effect's result fill the text
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("gives_up_at", DateTime(timezone=True)),  # then it has failed; null: the promise is kept
+    Column("outcome", Text),
+    CheckConstraint("outcome IN ('done', 'failed')", name="outcome"),
+    CheckConstraint("(outcome IS NULL) = (gives_up_at IS NOT NULL)", name="kept"),
+)
+Index("ix_promise_gives_up_at", promise.c.gives_up_at, postgresql_where=promise.c.gives_up_at.is_not(None))

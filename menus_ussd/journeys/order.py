@@ -17,6 +17,7 @@ from marketplace.ordering.carts import Cart
 from marketplace.ordering.pricing import Line
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
+from menus_ussd.journeys import told
 from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.payer import payer
 from menus_ussd.journeys.pins import enter_pin
@@ -119,6 +120,7 @@ async def _place(call: Call, cart: Cart, pay_with: str, payer_phone: str) -> End
     placed = await call.once(
         "order.place",
         ordering.place,
+        told=told.ORDER_PAID if pay_with == "wallet" else told.ORDER_SENT,
         person_id=call.person_id,
         cart_id=cart.cart_id,
         cart_version=cart.version,

@@ -7,6 +7,7 @@ from core.money import format_xaf
 from marketplace.ordering import service as ordering
 from marketplace.ordering.service import Order
 from menus_ussd.call import Call, End
+from menus_ussd.journeys import told
 from menus_ussd.journeys.limits import within
 from menus_ussd.questions import Name, Option
 
@@ -18,6 +19,7 @@ ACTIONS = {
     "OFFERED": ("cancel",),
     "PICKED_UP": ("received",),
 }
+EFFECTS = {"cancel": (ordering.cancel, told.CANCELLED), "received": (ordering.confirm_received, told.RECEIVED)}
 
 
 async def track(call: Call) -> End:
@@ -47,8 +49,8 @@ async def _show(call: Call, order: Order) -> End:
         return await _pay_again(call, order)
     if not await call.confirm(f"track.{action}", [Option(call.say("ussd.option.yes"), True)], number=order.number):
         raise NotFound()
-    effect = ordering.cancel if action == "cancel" else ordering.confirm_received
-    await call.once(f"track.{action}.done", effect, order_id=order.id, person_id=call.person_id)
+    effect, late = EFFECTS[action]
+    await call.once(f"track.{action}.done", effect, told=late, order_id=order.id, person_id=call.person_id)
     return End(f"ussd.track.{action}.done", {"number": order.number})
 
 
@@ -58,7 +60,7 @@ async def _pay_again(call: Call, order: Order) -> End:
     await call.confirm("track.pay_again", yes, number=order.number, total=total)
     await within(call, "payments")
     asked = {"order_id": order.id, "person_id": call.person_id, "session_id": call.session_ref}
-    again = await call.once("track.pay_again.done", ordering.pay_again, **asked)
+    again = await call.once("track.pay_again.done", ordering.pay_again, told=told.PAID_AGAIN, **asked)
     return End("ussd.order.sent", {"number": again.number, "total": total})
 
 

@@ -8,6 +8,7 @@ from core.settings import Settings
 from marketplace.loyalty import service as loyalty
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
+from menus_ussd.journeys import told
 from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.payer import payer
 from menus_ussd.questions import Option
@@ -30,6 +31,7 @@ async def _top_up(call: Call) -> End:
     await call.once(
         "wallet.top_up",
         wallets.request_top_up,
+        told=told.TOP_UP,
         person_id=call.person_id,
         amount_xaf=amount,
         phone=phone,
