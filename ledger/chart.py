@@ -94,6 +94,7 @@ CHART = (
     _ROUNDING := Family("expense:provider_rounding", "expense", floor=None),
     _GOODWILL := Family("expense:goodwill", "expense", floor=None),
     _PROMOTIONS := Family("expense:promotions", "expense", floor=None),
+    _LOYALTY := Family("expense:loyalty", "expense", floor=None),
     _ISSUED := Family("expense:points_issued", "expense", "PTS", floor=None, by_hand=False),
     _SMS := Family("expense:sms", "expense", "USD", floor=None),
     # what the owners put in, and what was changed into another currency
@@ -183,7 +184,8 @@ DELIVERY_INCOME = _DELIVERY.account()  # delivery fee above the driver's pay
 PROVIDER_FEES = _FEES.account()  # D10
 PROVIDER_ROUNDING = _ROUNDING.account()  # found by reconciliation
 GOODWILL = _GOODWILL.account()  # our fault, the customer's refund
-PROMOTIONS = _PROMOTIONS.account()  # coupons that the platform pays
+PROMOTIONS = _PROMOTIONS.account()  # coupons that the platform pays, and credit for bringing a friend (D12)
+LOYALTY = _LOYALTY.account()  # points that became wallet money (D11)
 POINTS_ISSUED = _ISSUED.account()  # the other side of every point
 SMS_COSTS = _SMS.account()  # texts that were sent
 

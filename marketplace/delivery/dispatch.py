@@ -14,8 +14,9 @@ from marketplace.delivery import messages
 from marketplace.delivery.queries import Job, job
 from marketplace.delivery.states import FETCHING, JOB
 from marketplace.delivery.tables import delivery, delivery_offer
-from marketplace.delivery.transitions import move, open_case
+from marketplace.delivery.transitions import move
 from marketplace.people.tables import driver
+from marketplace.support.cases import open_case
 
 ADVANCE_JOB = "delivery.advance"
 SWEEP_BATCH = 20

@@ -20,9 +20,10 @@ from marketplace.delivery.errors import CodeLocked, CodeRefused, NoSuchJob, NotP
 from marketplace.delivery.queries import Job, code_ref, job, open_jobs
 from marketplace.delivery.states import CARRYING
 from marketplace.delivery.tables import code_miss, delivery
-from marketplace.delivery.transitions import lock_with_order, move, open_case
+from marketplace.delivery.transitions import lock_with_order, move
 from marketplace.ordering import settlement
 from marketplace.ordering import transitions as orders
+from marketplace.support.cases import open_case
 
 # How long a repeated handover is still answered with the same OK.
 REPEAT_HOURS = 24

@@ -101,23 +101,3 @@ code_miss = Table(
     Index("ix_code_miss_delivery_id", "delivery_id"),
     Index("ix_code_miss_driver_id_day", "driver_id", "day"),
 )
-
-support_case = Table(
-    "support_case",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("kind", Text, nullable=False),  # no_driver, code_locked, problem, sos
-    Column("delivery_id", Uuid, ForeignKey("delivery.id")),
-    Column("driver_id", Uuid, ForeignKey("driver.id")),
-    Column("details", JSONB, nullable=False),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("closed_at", DateTime(timezone=True)),
-)
-# A case that is still open is not opened again.
-Index(
-    "uq_support_case_open",
-    support_case.c.kind,
-    support_case.c.delivery_id,
-    unique=True,
-    postgresql_where=support_case.c.closed_at.is_(None),
-)

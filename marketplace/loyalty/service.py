@@ -23,6 +23,21 @@ class Tier(msgspec.Struct, frozen=True):
     earned: int
 
 
+class NextTier(msgspec.Struct, frozen=True):
+    """The tier above, and how many points in 12 months are `missing` for it."""
+
+    name: str
+    missing: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A customer's points and tier, and what is above it; None at the top."""
+
+    points: int
+    tier: Tier
+    next_tier: NextTier | None
+
+
 async def points(tx: Tx, *, person_id: UUID) -> int:
     """How many points the customer has to spend."""
     return await balance(tx, chart.points(person_id))
@@ -34,6 +49,18 @@ async def tier(tx: Tx, *, person_id: UUID) -> Tier:
     earned = int(await tx.value(select(func.sum(points_earned.c.points)).where(*recent)) or 0)
     name, percent = next((name, percent) for name, least, percent in tx.settings.tiers if earned >= least)
     return Tier(name, percent, earned)
+
+
+async def standing(tx: Tx, *, person_id: UUID) -> Standing:
+    """Points, tier and the way to the next one: what the points page shows."""
+    reached = await tier(tx, person_id=person_id)
+    above = [(name, least) for name, least, _ in tx.settings.tiers if least > reached.earned]
+    ahead = min(above, key=lambda one: one[1], default=None)
+    return Standing(
+        points=await points(tx, person_id=person_id),
+        tier=reached,
+        next_tier=NextTier(ahead[0], ahead[1] - reached.earned) if ahead else None,
+    )
 
 
 async def earn(tx: Tx, *, order_id: UUID, person_id: UUID, items_xaf: int) -> int:

@@ -24,6 +24,7 @@ from marketplace.delivery.tables import delivery
 from marketplace.loyalty import service as loyalty
 from marketplace.ordering import messages
 from marketplace.ordering.transitions import OrderRow, move
+from marketplace.referrals import service as referrals
 
 Share = tuple[Account, int]
 
@@ -61,7 +62,9 @@ async def release(tx: Tx, order: OrderRow, *, beside: Sequence[Leg] = ()) -> Non
     driver_id = await tx.value(select(delivery.c.driver_id).where(delivery.c.order_id == order.id))
     fee = (chart.driver_payable(driver_id), order.driver_pay_xaf)
     margin = (chart.DELIVERY_INCOME, order.delivery_xaf - order.driver_pay_xaf)
-    await _settle(tx, order, kind="order_released", shares=[*_food(order), fee, margin], beside=beside)
+    tip = (chart.driver_payable(driver_id), order.tip_xaf)
+    shares = [*_food(order), fee, margin, tip]
+    await _settle(tx, order, kind="order_released", shares=shares, beside=beside, sponsored_xaf=order.sponsored_xaf)
 
 
 async def refund(tx: Tx, order: OrderRow) -> None:
@@ -85,9 +88,10 @@ async def _set_free(tx: Tx, reserved: Hold) -> None:
 
 
 async def keep_food(tx: Tx, order: OrderRow) -> None:
-    """The restaurant has cooked: food as delivered, the delivery fee back to the payer's wallet (D18)."""
-    back = (chart.wallet(order.payer_id), order.delivery_xaf)
-    await _settle(tx, order, kind="order_cancelled", shares=[*_food(order), back])
+    """The restaurant has cooked: food as delivered, delivery fee and tip back to the payer's wallet (D18)."""
+    back = (chart.wallet(order.payer_id), order.delivery_xaf + order.tip_xaf)
+    shares = [*_food(order), back]
+    await _settle(tx, order, kind="order_cancelled", shares=shares, sponsored_xaf=order.sponsored_xaf)
 
 
 async def make_good(tx: Tx, order: OrderRow) -> None:
@@ -98,16 +102,26 @@ async def make_good(tx: Tx, order: OrderRow) -> None:
 def _food(order: OrderRow) -> list[Share]:
     """Items and their tax: the commission rounds down, the restaurant gets the rest."""
     return [
-        (chart.restaurant_payable(order.restaurant_id), order.items_xaf - order.commission_xaf),
+        (chart.restaurant_payable(order.restaurant_id), order.food_xaf - order.commission_xaf),
         (chart.COMMISSION, order.commission_xaf),
         (chart.TAX_PAYABLE, order.tax_xaf),
     ]
 
 
-async def _settle(tx: Tx, order: OrderRow, *, kind: str, shares: Sequence[Share], beside: Sequence[Leg] = ()) -> None:
-    """Empty the escrow into `shares`."""
-    assert sum(amount for _, amount in shares) == order.total_xaf, "the parts must sum to what was paid"
-    legs = [Leg(chart.escrow(order.id), account, amount) for account, amount in shares if amount]
+async def _settle(
+    tx: Tx,
+    order: OrderRow,
+    *,
+    kind: str,
+    shares: Sequence[Share],
+    beside: Sequence[Leg] = (),
+    sponsored_xaf: int = 0,
+) -> None:
+    """Empty the escrow into `shares`, after the platform has added what its coupon promised."""
+    paid_xaf = order.total_xaf + sponsored_xaf
+    assert sum(amount for _, amount in shares) == paid_xaf, "the parts must sum to what was paid"
+    legs = [Leg(chart.PROMOTIONS, chart.escrow(order.id), sponsored_xaf)] if sponsored_xaf else []
+    legs += [Leg(chart.escrow(order.id), account, amount) for account, amount in shares if amount]
     await post(tx, key=f"order:{order.id}:settle", kind=kind, legs=[*legs, *beside], metadata=_about(order))
 
 
@@ -123,15 +137,18 @@ def _about(order: OrderRow) -> dict[str, str]:
 
 
 async def deliver(tx: Tx, *, order_id: UUID, how: str, actor: str = "system") -> OrderRow:
-    """The meal is with the customer: DELIVERED, receipt, everyone paid, points earned, in one transaction.
+    """The meal is with the customer: DELIVERED, receipt, everyone paid, points and credit earned, in one transaction.
 
     `how` it was confirmed: "code", "customer" or "timeout". Raises WrongState, NotFound.
     """
     order = await move(tx, order_id=order_id, to="DELIVERED", actor=actor, how=how)
     await catalogue.count_delivered(tx, restaurant_id=order.restaurant_id)
-    earned = await loyalty.earn(tx, order_id=order.id, person_id=order.person_id, items_xaf=order.items_xaf)
+    earned = await loyalty.earn(
+        tx, order_id=order.id, person_id=order.person_id, items_xaf=order.items_xaf - order.discount_xaf
+    )
     await messages.delivered(tx, order, points=earned)
-    await release(tx, order, beside=loyalty.legs(person_id=order.person_id, earned=earned))
+    brought = await referrals.meal_delivered(tx, person_id=order.person_id)
+    await release(tx, order, beside=[*loyalty.legs(person_id=order.person_id, earned=earned), *brought])
     return order
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from core import sealed
 from core.crypto import same
-from core.database import Tx
+from core.database import Database, Tx
 from core.ids import new_reference
 from marketplace.notifications.service import notify
 from marketplace.people import service as people
@@ -31,7 +31,11 @@ __all__ = [
     "refresh",
     "staff_login",
     "start",
+    "sweep",
 ]
+
+# How long a challenge is kept after its code has run out: long enough to say "expired" to a slow thumb.
+KEPT = timedelta(days=1)
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -74,6 +78,12 @@ async def finish(tx: Tx, *, challenge_id: UUID, code: str) -> Tokens:
     await tx.run(update(login_challenge).where(login_challenge.c.id == challenge_id).values(used_at=tx.now))
     person = await people.recognise(tx, phone=tx.keys.decrypt(challenge.phone))
     return await open_customer_session(tx, person_id=person.id)
+
+
+async def sweep(database: Database) -> int:
+    """Forget the challenges that nobody can answer any more; how many."""
+    async with database.transaction() as tx:
+        return await tx.run(delete(login_challenge).where(login_challenge.c.expires_at < tx.now - KEPT))
 
 
 async def _live(tx: Tx, challenge_id: UUID) -> Row[Any]:

@@ -15,9 +15,10 @@ from core.ids import new_id
 from marketplace.delivery import service, transitions
 from marketplace.delivery.dispatch import Inputs, score, take_back
 from marketplace.delivery.errors import NoSuchJob, OfferOver, OfferTaken, UnknownQuarter, WhichQuarter
-from marketplace.delivery.tables import delivery, delivery_event, delivery_offer, support_case
+from marketplace.delivery.tables import delivery, delivery_event, delivery_offer
 from marketplace.people import service as people
 from marketplace.people.tables import driver
+from marketplace.support.tables import support_case
 from tests.support.market import DRIVERS, RESTAURANT, Market
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,9 @@ from ledger import chart
 from marketplace.delivery import handover, service
 from marketplace.delivery.errors import CodeLocked, CodeRefused, NoSuchJob, NotPickedUp, WhichJob
 from marketplace.delivery.queries import code_ref, delivery_code
-from marketplace.delivery.tables import code_miss, delivery, support_case
+from marketplace.delivery.tables import code_miss, delivery
 from marketplace.ordering.tables import customer_order
+from marketplace.support.tables import support_case
 from tests.support.market import CUSTOMER, DRIVERS, Market
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,1 @@
+"""What people think of a meal and of its ride."""

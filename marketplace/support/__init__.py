@@ -1,0 +1,1 @@
+"""What somebody must look at: found by the service, or asked for by a customer."""
