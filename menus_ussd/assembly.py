@@ -1,24 +1,35 @@
 """Puts the engine together for one process."""
 
 from core.database import Database
-from core.settings import Settings
 from menus_ussd.engine import Engine
 from menus_ussd.journeys import CONVERSATION
 from menus_ussd.stores import SessionStore
+from menus_ussd.stores.fallback import FallbackSessionStore
 from menus_ussd.stores.memory import MemorySessionStore
+from menus_ussd.stores.postgres import PostgresSessionStore
 
 
 def build_ussd(database: Database) -> Engine:
-    """The engine on the product's journeys; sessions in Redis when there is one, else in this process."""
-    return Engine(database, session_store(database.settings), CONVERSATION)
+    """The engine on the product's journeys, its sessions where the settings say. Raises ValueError."""
+    return Engine(database, session_store(database), CONVERSATION)
 
 
-def session_store(settings: Settings) -> SessionStore:
-    """Where sessions live, for as long as a caller may come back to them."""
+def session_store(database: Database) -> SessionStore:
+    """Where sessions live, for as long as a caller may come back to them.
+
+    Raises ValueError when they should live in a Redis that no setting names.
+    """
+    settings = database.settings
     ttl_seconds = settings.ussd_resume_minutes * 60
-    if settings.redis_url:
-        # Imported late: the client takes a while to load, and most installations begin without it.
-        from menus_ussd.stores.redis import RedisSessionStore
+    if settings.ussd_sessions == "postgres":
+        return PostgresSessionStore(database, ttl_seconds=ttl_seconds)
+    if settings.ussd_sessions == "redis" and not settings.redis_url:
+        raise ValueError("USSD_SESSIONS: redis needs REDIS_URL")
+    if settings.ussd_sessions == "memory" or not settings.redis_url:
+        return MemorySessionStore(ttl_seconds=ttl_seconds)
+    # Imported late: the client takes a while to load, and most installations begin without it.
+    from menus_ussd.stores.redis import RedisSessionStore
 
-        return RedisSessionStore(settings.redis_url, ttl_seconds=ttl_seconds)
-    return MemorySessionStore(ttl_seconds=ttl_seconds)
+    first = RedisSessionStore(settings.redis_url, ttl_seconds=ttl_seconds)
+    second = PostgresSessionStore(database, ttl_seconds=ttl_seconds)
+    return FallbackSessionStore(first, second, ttl_seconds=ttl_seconds)

@@ -32,12 +32,12 @@ class MemorySessionStore:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def claim(self, session_id: str) -> AsyncIterator["MemoryClaim"]:
+    async def claim(self, session_id: str, phone_index: bytes = b"") -> AsyncIterator["MemoryClaim"]:
         lock, waiting = self._locks.get(session_id, (asyncio.Lock(), 0))
         self._locks[session_id] = (lock, waiting + 1)
         try:
             async with lock:
-                yield MemoryClaim(self, self.read(session_id))
+                yield MemoryClaim(self, self.read(session_id), phone_index)
         finally:
             lock, waiting = self._locks.pop(session_id)
             if waiting > 1:
@@ -80,12 +80,13 @@ class MemorySessionStore:
 class MemoryClaim:
     """A held session of a MemorySessionStore."""
 
-    def __init__(self, store: MemorySessionStore, session: Session | None) -> None:
-        self._store = store
+    def __init__(self, store: MemorySessionStore, session: Session | None, phone_index: bytes) -> None:
         self.session = session
+        self._store = store
+        self._phone_index = phone_index
 
-    async def prior(self, phone_index: bytes) -> Session | None:
-        return self._store.newest(phone_index)
+    async def prior(self) -> Session | None:
+        return self._store.newest(self._phone_index)
 
     async def commit(self, session: Session) -> None:
         self._store.write(session)

@@ -5,100 +5,117 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from redis.asyncio import Redis
-
+from core import logs
+from core.redis_line import RedisAway, RedisLine, Script, Wire
 from menus_ussd import session as codec
 from menus_ussd.session import Session
+from menus_ussd.stores import LEASE_SECONDS, WAIT_STEP_SECONDS, LeaseLost, StoreAway
 
-# KEYS: session, lease. ARGV: our token, lease milliseconds. Answers {1, session or false} or {0}.
-_CLAIM = """
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return {1, redis.call('GET', KEYS[1])}
-end
-return {0}
-"""
+log = logs.logger(__name__)
 
-# KEYS: session, lease, newest of the phone. ARGV: our token, session, seconds to keep it, its key.
+# KEYS: session, lease, newest of the phone. ARGV: our token, lease milliseconds.
+# Answers {1, session, or else false and the phone's newest session} or {0}.
+_CLAIM = Script("""
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {0} end
+local session = redis.call('GET', KEYS[1])
+if session then return {1, session} end
+local newest = redis.call('GET', KEYS[3])
+return {1, false, newest and redis.call('GET', newest)}
+""")
+
+# KEYS: session, lease, newest of the phone. ARGV: our token, session, milliseconds to keep it.
 # A lease that was lost to a time-out writes nothing: somebody else's turn counts.
-_COMMIT = """
+_COMMIT = Script("""
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-redis.call('SET', KEYS[3], ARGV[4], 'EX', ARGV[3])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[3], KEYS[1], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
 return 1
-"""
+""")
 
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+# KEYS: newest of the phone.
+_READ_NEWEST = Script("local key = redis.call('GET', KEYS[1]) return key and redis.call('GET', key)")
 
-# Longer than any turn may take (settings.ussd_hard_deadline_seconds), shorter than a caller's patience.
-LEASE_MS = 9_000
-WAIT_STEP_SECONDS = 0.015
-
-
-class LeaseLost(Exception):
-    """The turn took longer than its lease; another one may have answered."""
+# KEYS: lease. ARGV: our token.
+_RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
 
 class RedisSessionStore:
     """The same behaviour as in process, shared by all web processes."""
 
-    def __init__(self, url: str, *, ttl_seconds: float) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-        self._ttl_seconds = int(ttl_seconds)
-        self._claim = self._redis.register_script(_CLAIM)
-        self._commit = self._redis.register_script(_COMMIT)
-        self._release = self._redis.register_script(_RELEASE)
+    def __init__(self, url: str, *, ttl_seconds: float, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.ttl_ms = int(ttl_seconds * 1000)
+        self.lease_ms = int(lease_seconds * 1000)
+        self._line = RedisLine(url)
 
     @asynccontextmanager
-    async def claim(self, session_id: str) -> AsyncIterator["RedisClaim"]:
-        token = uuid4().hex
-        held = RedisClaim(self, token, await self._wait(session_id, token))
+    async def claim(self, session_id: str, phone_index: bytes = b"") -> AsyncIterator["RedisClaim"]:
+        try:
+            held = RedisClaim(self, await self._line.wire(), session_id, phone_index)
+            await held.wait()
+        except RedisAway as problem:
+            raise StoreAway(str(problem)) from None
         try:
             yield held
         finally:
             if not held.committed:
-                await self._release(keys=[f"ussd:lease:{session_id}"], args=[token])
-
-    async def _wait(self, session_id: str, token: str) -> Session | None:
-        """Take the lease, waiting for whoever holds it; returns the session as it then stands."""
-        while True:
-            answer = await self._claim(
-                keys=[f"ussd:session:{session_id}", f"ussd:lease:{session_id}"], args=[token, LEASE_MS]
-            )
-            if answer[0]:
-                return codec.decode(answer[1]) if answer[1] else None
-            await asyncio.sleep(WAIT_STEP_SECONDS)
-
-    async def newest(self, phone_index: bytes) -> Session | None:
-        key = await self._redis.get(f"ussd:newest:{phone_index.hex()}")
-        packed = await self._redis.get(key) if key else None
-        return codec.decode(packed) if isinstance(packed, bytes) else None
-
-    async def write(self, session: Session, token: str) -> None:
-        key = f"ussd:session:{session.id}"
-        written = await self._commit(
-            keys=[key, f"ussd:lease:{session.id}", f"ussd:newest:{session.phone_index.hex()}"],
-            args=[token, codec.encode(session), self._ttl_seconds, key],
-        )
-        if not written:
-            raise LeaseLost()
+                await held.release()
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        await self._line.close()
 
 
 class RedisClaim:
-    """A held session of a RedisSessionStore."""
+    """A held session of a RedisSessionStore. It holds by the connection it was taken on, and is lost with it:
+    a Redis that was started again knows nothing of it."""
 
-    def __init__(self, store: RedisSessionStore, token: str, session: Session | None) -> None:
-        self._store = store
-        self._token = token
-        self.session = session
+    def __init__(self, store: RedisSessionStore, wire: Wire, session_id: str, phone_index: bytes) -> None:
+        self.session: Session | None = None
         self.committed = False
+        self._store = store
+        self._wire = wire
+        self._token = uuid4().hex
+        self._keys = (f"ussd:session:{session_id}", f"ussd:lease:{session_id}", _newest_key(phone_index))
+        self._prior: Session | None = None
 
-    async def prior(self, phone_index: bytes) -> Session | None:
-        return await self._store.newest(phone_index)
+    async def wait(self) -> None:
+        """Take the lease, after whoever holds it."""
+        while True:
+            took, *found = await self._wire.run(_CLAIM, self._keys, [self._token, self._store.lease_ms])
+            if took:
+                break
+            await asyncio.sleep(WAIT_STEP_SECONDS)
+        self.session, self._prior = map(_unpacked, (*found, None, None)[:2])
+
+    async def prior(self) -> Session | None:
+        if self.session is None:
+            return self._prior
+        try:
+            return _unpacked(await self._wire.run(_READ_NEWEST, self._keys[2:], []))
+        except RedisAway as problem:
+            raise StoreAway(str(problem)) from None
 
     async def commit(self, session: Session) -> None:
-        await self._store.write(session, self._token)
+        keys = (*self._keys[:2], _newest_key(session.phone_index))
+        try:
+            kept = await self._wire.run(_COMMIT, keys, [self._token, codec.encode(session), self._store.ttl_ms])
+        except RedisAway as problem:
+            raise StoreAway(str(problem)) from None
+        if not kept:
+            raise LeaseLost()
         self.committed = True
+
+    async def release(self) -> None:
+        """Let the next turn go on at once. If even that fails, it goes on when the lease has run out."""
+        try:
+            await self._wire.run(_RELEASE, [self._keys[1]], [self._token])
+        except RedisAway as problem:
+            log.warning("ussd_lease_left", problem=str(problem))
+
+
+def _newest_key(phone_index: bytes) -> str:
+    return f"ussd:newest:{phone_index.hex()}"
+
+
+def _unpacked(packed: bytes | None) -> Session | None:
+    return codec.decode(packed) if packed else None

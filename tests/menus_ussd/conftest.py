@@ -1,30 +1,67 @@
 """The engine over each of its stores."""
 
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import pytest
 from redis.asyncio import Redis
 
 from core.database import Database
 from menus_ussd.engine import Engine
-from menus_ussd.stores import SessionStore
+from menus_ussd.stores import LEASE_SECONDS, SessionStore
 from menus_ussd.stores.memory import MemorySessionStore
+from menus_ussd.stores.postgres import PostgresSessionStore
 from menus_ussd.stores.redis import RedisSessionStore
 from tests.menus_ussd.toy import Handset, ToyShop, open_shop
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[SessionStore]:
-    made: SessionStore
-    if request.param == "memory":
-        made = MemorySessionStore(ttl_seconds=1800)
-    else:
-        url = request.getfixturevalue("redis_url")
-        async with Redis.from_url(url) as redis:
+class Opens(Protocol):
+    """Opens a store; those of one test share what they keep, unless it is in their process."""
+
+    def __call__(self, *, ttl_seconds: float = 1800, lease_seconds: float = LEASE_SECONDS) -> SessionStore: ...
+
+
+@pytest.fixture(params=["memory", "postgres", "redis"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Where sessions live."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def opened(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[list[SessionStore]]:
+    """The stores of a test, closed at its end."""
+    if kind == "redis":
+        async with Redis.from_url(request.getfixturevalue("redis_url")) as redis:
             await redis.flushdb()
-        made = RedisSessionStore(url, ttl_seconds=1800)
-    yield made
-    await made.close()
+    stores: list[SessionStore] = []
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def opens(kind: str, request: pytest.FixtureRequest, opened: list[SessionStore]) -> Opens:
+    where = {"memory": "anyio_backend", "postgres": "database", "redis": "redis_url"}
+    shared = request.getfixturevalue(where[kind])  # only what it needs: a database takes a while to make
+
+    def open_store(*, ttl_seconds: float = 1800, lease_seconds: float = LEASE_SECONDS) -> SessionStore:
+        store: SessionStore
+        match kind:
+            case "memory":
+                store = MemorySessionStore(ttl_seconds=ttl_seconds)
+            case "postgres":
+                store = PostgresSessionStore(shared, ttl_seconds=ttl_seconds, lease_seconds=lease_seconds)
+            case _:
+                store = RedisSessionStore(shared, ttl_seconds=ttl_seconds, lease_seconds=lease_seconds)
+        opened.append(store)
+        return store
+
+    return open_store
+
+
+@pytest.fixture
+def store(opens: Opens) -> SessionStore:
+    return opens()
 
 
 @pytest.fixture
