@@ -24,7 +24,7 @@ from menus_ussd.pages import BACK, HOME, MORE, closing, compose, with_notice
 from menus_ussd.positions import Position
 from menus_ussd.promising import Promised, Promising
 from menus_ussd.questions import MAX_INPUT, clean
-from menus_ussd.session import Page, Receipt, Session, Shown
+from menus_ussd.session import Page, Policy, Receipt, Session, Shown, Unfinished
 from menus_ussd.stores import Claim, SessionStore
 from menus_ussd.turns import Ended, Form, Reply, Turn
 
@@ -40,13 +40,21 @@ class Caller(NamedTuple):
     language: str | None
 
 
+class Dialled(NamedTuple):
+    """What a dialled number means."""
+
+    answers: dict[str, Any]  # by question id
+    goes_on: bool = False  # what was unfinished is offered; else a number from a wall goes where it says
+
+
 class Conversation(NamedTuple):
     """What the engine runs: the root journey, and what it needs to start one."""
 
     root: Journey
     root_question: str  # where a conversation begins; standing there, nothing is worth taking up again
     recognise: Callable[[Tx, str], Awaitable[Caller]]  # by phone, at the first turn; each statement stands alone
-    dial: Callable[[Tx, Caller, Sequence[str]], Awaitable[dict[str, Any] | None]]  # parts -> answers by question id
+    dial: Callable[[Tx, Caller, Sequence[str]], Awaitable[Dialled | None]]  # None: the parts are typed answers
+    policy: Callable[[str], Policy] = lambda _: Policy()  # by journey
 
 
 class Engine:
@@ -111,12 +119,9 @@ class Engine:
         if (state := await maintenance.current(self.database)).is_on:
             return await self._sorry(turn, claim, state)
         if _begins(turn, session):
-            dialled = _dialled(turn)
-            session, walking = await self._begin(turn, claim, index, dialled), True
-            typed = [] if session.presets else dialled
+            (session, typed), walking = await self._begin(turn, claim, index), True
         elif session is None:
-            before = await claim.prior()
-            return self._close(turn, before.language if before else turn.language, "ussd.dial_again")
+            return self._close(turn, await self._language(turn, claim), "ussd.dial_again")
         else:
             fresh = positions.new_input(self._keys, session, turn)
             if fresh is None or session.ended:
@@ -124,21 +129,21 @@ class Engine:
             typed, walking = [fresh], False
         reply = await self._answer(turn, session, at, typed, walking, deadline)
         session.receipts.append(Receipt(*at, reply.text, reply.expects_input, reply.step, reply.form))
-        if arrived is not None:
-            session.answered_ms = positions.milliseconds(self.database.clock.now())
+        session.answered_ms = positions.milliseconds(self.database.clock.now())
         await claim.commit(session)
         return reply
 
-    async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes, dialled: Sequence[str]) -> Session:
-        """A new network session, carrying what an earlier one of the same phone left unfinished."""
+    async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes) -> tuple[Session, list[str]]:
+        """A new network session, carrying what an earlier one of the same phone left unfinished; and what to type."""
+        parts = _dialled(turn)
         async with self.database.reading() as tx:
             caller = await self.conversation.recognise(tx, turn.phone)
-            presets = await self.conversation.dial(tx, caller, dialled) if dialled else None
+            dialled = await self.conversation.dial(tx, caller, parts) if parts else Dialled({}, goes_on=True)
         before = await claim.prior()
         # Only a transcript names its turns for good. A phone, or a number that is given out again, needs more.
         nonce = "" if turn.transcript is not None else f":{new_id()}"
         key = _key(turn, phone_index)
-        return Session(
+        session = Session(
             id=key,
             nonce=nonce,
             phone_index=phone_index,
@@ -146,11 +151,17 @@ class Engine:
             language=caller.language,
             run_id=self._keys.fingerprint("run", key + nonce, turn.transcript or turn.dialled),
             # A number from a wall goes where it says. Anything else may be a talk whose session we lost.
-            skips_cart=presets is not None,
+            skips_cart=dialled is not None and not dialled.goes_on,
             remembered=before is not None,
-            presets=presets or {},
-            prior=before.unfinished(self.conversation.root_question) if before and not dialled else None,
+            presets=dialled.answers if dialled else {},
+            prior=self._unfinished(before) if before and dialled and dialled.goes_on else None,
         )
+        return session, ([] if dialled else parts)
+
+    def _unfinished(self, before: Session) -> Unfinished | None:
+        """What may be taken up of an earlier session, by the policy of the journey that it broke off in."""
+        now_ms = positions.milliseconds(self.database.clock.now())
+        return before.unfinished(self.conversation.root_question, self.conversation.policy(before.journey), now_ms)
 
     # -- the answer --------------------------------------------------------------------------------------------
 
@@ -216,6 +227,8 @@ class Engine:
     async def _show(self, turn: Turn, session: Session, pause: Pause) -> Reply:
         """Put the question on the screen; the one already there keeps its page and numbers."""
         question, language = pause.question, session.language or DEFAULT_LANGUAGE
+        if question.id == self.conversation.root_question:
+            session.presets.clear()  # what was dialled has led here, and answers nothing later
         if session.shown is None or session.shown.id != question.id or pause.problem is None:
             options = await question.options(self.database)
             session.shown = compose(
@@ -244,13 +257,15 @@ class Engine:
 
     async def _sorry(self, turn: Turn, claim: Claim, state: Maintenance) -> Reply:
         """Come back later. What was begun stays as it is, and is offered when its caller dials again."""
-        known = claim.session or await claim.prior()
-        language = known.language if known else None
-        if known is None:
-            async with self.database.reading() as tx:
-                language = (await self.conversation.recognise(tx, turn.phone)).language
         told = maintenance.sorry(state, self.database.clock.now(), key="ussd.maintenance")
-        return self._close(turn, language or turn.language, told.key, **told.params)
+        return self._close(turn, await self._language(turn, claim), told.key, **told.params)
+
+    async def _language(self, turn: Turn, claim: Claim) -> str | None:
+        """What the caller reads; asked of the database where no session tells, as after Redis was lost."""
+        if known := claim.session or await claim.prior():
+            return known.language or turn.language
+        async with self.database.reading() as tx:
+            return (await self.conversation.recognise(tx, turn.phone)).language or turn.language
 
     def _close(self, turn: Turn, language: str | None, key: str, **params: str) -> Reply:
         """A polite end that is no part of the conversation: nothing of it is kept."""

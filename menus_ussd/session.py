@@ -1,6 +1,6 @@
 """What is kept of a conversation between two turns. No digit of a secret and no phone number is in here."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -10,12 +10,25 @@ from menus_ussd.turns import Form
 Asks = Literal["line", "text", "secret"]  # what answers a question: one of its lines, something typed, digits to hide
 
 
+ANSWERS = ("answer", "agreed", "secret")  # what a caller has said; "agreed": to something that commits them
+
+
 class Entry(Struct, array_like=True):
-    """One line of the journal: an answer, a look, an effect, a refusal of an effect, or a passed secret."""
+    """One line of the journal: what was said, a look, an effect, or the refusal of an effect."""
 
     id: str
-    kind: str  # "answer" | "look" | "effect" | "refused" | "secret"
+    kind: str  # of ANSWERS, or "look" | "effect" | "refused"
     value: Any = None
+
+
+class Policy(NamedTuple):
+    """What becomes of a journey that was cut short: for so many `minutes` it may be taken up again.
+
+    "resume" goes on at the very question, "confirm" before what was agreed to, "restart" never.
+    """
+
+    how: Literal["resume", "confirm", "restart"] = "resume"
+    minutes: int = 30
 
 
 class Page(Struct, array_like=True):
@@ -66,7 +79,7 @@ class Session(Struct, kw_only=True, omit_defaults=True):
     journal: list[Entry] = []
     shown: Shown | None = None
     receipts: list[Receipt] = []
-    answered_ms: int = 0  # when the newest receipt was written, since the epoch; where only the time tells a repeat
+    answered_ms: int = 0  # when the newest receipt was written, since the epoch: of two copies the later counts
     ended: bool = False
     skips_cart: bool = False  # a deep dial goes where it says; the cart stays for the next plain dial
     remembered: bool = False  # the store knew this phone's last session, so its last page was not lost with it
@@ -81,14 +94,14 @@ class Session(Struct, kw_only=True, omit_defaults=True):
     @property
     def answers(self) -> int:
         """How many questions were answered: zero means home."""
-        return sum(1 for entry in self.journal if entry.kind in ("answer", "secret"))
+        return sum(1 for entry in self.journal if entry.kind in ANSWERS)
 
     def step_back(self) -> bool:
         """Drop the last answer and the looks after it. False when there is none, or an effect is in the way."""
         for position in range(len(self.journal) - 1, -1, -1):
             if self.journal[position].kind == "effect":
                 return False
-            if self.journal[position].kind in ("answer", "secret"):
+            if self.journal[position].kind in ANSWERS:
                 del self.journal[position:]
                 return True
         return False
@@ -97,16 +110,18 @@ class Session(Struct, kw_only=True, omit_defaults=True):
         """An empty journal under a new run id, so that what is done again is done."""
         self.prior = None
         self.journal = []
+        self.journey = ""
         self.run_id = run_id
 
     def go_on(self, unfinished: Unfinished) -> None:
         """The journal of a dropped session, under its own run id: what it had done is not done again."""
         self.prior = None
+        self.presets = {}
         self.journal = unfinished.journal
         self.run_id = unfinished.run_id
         self.skips_cart, self.remembered = unfinished.skips_cart, unfinished.remembered
 
-    def unfinished(self, root: str) -> Unfinished | None:
+    def unfinished(self, root: str, policy: Policy, now_ms: int) -> Unfinished | None:
         """What a later session may take up: the answers up to the first secret, and the looks between them.
 
         A passed PIN dies with its session, and what was looked up just before it is looked up again. Nothing is
@@ -114,7 +129,10 @@ class Session(Struct, kw_only=True, omit_defaults=True):
         """
         if self.ended or self.shown is None or self.shown.id == root or not self.answers:
             return None
-        first = next((i for i, entry in enumerate(self.journal) if entry.kind == "secret"), len(self.journal))
+        if policy.how == "restart" or now_ms - self.answered_ms > policy.minutes * 60_000:
+            return None
+        again = ("secret", "agreed") if policy.how == "confirm" else ("secret",)
+        first = next((i for i, entry in enumerate(self.journal) if entry.kind in again), len(self.journal))
         if first < len(self.journal):
             while first and self.journal[first - 1].kind == "look":
                 first -= 1

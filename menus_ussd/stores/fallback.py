@@ -134,4 +134,4 @@ class FallbackClaim:
 def _newer(one: Session | None, other: Session | None) -> Session | None:
     if one is None or other is None:
         return one or other
-    return one if one.answered_ms >= other.answered_ms else other
+    return max(one, other, key=lambda session: (session.answered_ms, len(session.receipts)))
