@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from core.database import Database, Tx
 from core.ids import new_id
 from core.sealed import DIGITS
+from gateway.menus import crew
 from gateway.seed import seed
 from ledger import chart
 from ledger.service import Leg, post
@@ -46,7 +47,7 @@ _FROM = "Bonamoussadi"
 # One phone for each past that changes what the menus show.
 NEW, REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART = (f"+2376700002{n:02d}" for n in range(9))
 NO_RAIL, EXPIRED = "+237620000202", "+237670000210"
-WITH_A_PAST = (REGULAR, NO_RAIL, UNPAID, EXPIRED, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART)
+WITH_A_PAST = (REGULAR, NO_RAIL, UNPAID, EXPIRED, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART, *crew.AT_WORK)
 
 # What people type at questions without a menu, by question: good answers and bad ones.
 SAMPLES: Mapping[str, Sequence[str]] = {
@@ -55,8 +56,12 @@ SAMPLES: Mapping[str, Sequence[str]] = {
     "places.name": ("Bureau", "12"),
     "payer": ("670 00 00 01", "620000000"),
     "wallet.amount": ("500", "500000", "2,5", "5000000"),
+    "wallet.withdraw_amount": ("500", "5000000"),
+    "points.count": ("10", "2,5", "99999999"),
+    "referral.code": ("1008", "1009", "99999999999"),
     "pin.enter": (PIN, "111111"),
     "pin.choose": (PIN, "1234"),
+    **crew.SAMPLES,
 }
 
 
@@ -100,8 +105,9 @@ async def with_pasts(database: Database) -> None:
     await may_pay_again(engine, EXPIRED)
     for phone, state in ((REGULAR, "DELIVERED"), (OFFERED, "OFFERED"), (ON_THE_WAY, "PICKED_UP")):
         await an_order(database, phone, state)
-    for state in ("OFFERED", "ACCEPTED", "READY"):
+    for state in ("OFFERED", "ACCEPTED", "ACCEPTED", "ACCEPTED", "READY"):
         await an_order(database, BUSY, state)
+    await crew.go_to_work(database, quarter=_FROM, pin=PIN)
 
 
 async def talk(engine: Engine, phone: str, dialled: str, *inputs: str) -> Reply:

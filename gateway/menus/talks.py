@@ -174,8 +174,8 @@ def accepted(talk: Talk, pages: Sequence[Page]) -> Talk:
 
 
 def masked(text: str) -> str:
-    """A page without what is one caller's own: order numbers, codes, phone numbers; what is dialled stays."""
-    return re.sub(r"(?<![\d*#])\d{4,}(?![\d*#])", "{digits}", text)
+    """A page without what is one caller's own: order numbers, codes, phone numbers. Amounts and dials stay."""
+    return re.sub(r"(?<![\d*#])\d{4,}(?![\d*#F])", "{digits}", text)
 
 
 class Recorder:
