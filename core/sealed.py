@@ -9,7 +9,7 @@ import re
 
 from core.crypto import Keyring
 
-DIGITS = {"delivery_code": 4, "login_code": 6, "pickup_number": 2}
+DIGITS = {"cart_code": 4, "delivery_code": 4, "login_code": 6, "pickup_number": 2}
 PHONE, PHONE_DIGITS = "phone", 9  # shown as its nine national digits
 
 _TOKEN = re.compile("\x02([a-z_]+):([^\x03]+)\x03")
@@ -29,7 +29,12 @@ def code(keys: Keyring, kind: str, ref: object) -> str:
 
 def seal_phone(keys: Keyring, phone: str) -> str:
     """The token that stands for an E.164 number: to be called back, not to be read in a table."""
-    return f"\x02{PHONE}:{keys.encrypt(phone).hex()}\x03"
+    return seal_encrypted_phone(keys.encrypt(phone))
+
+
+def seal_encrypted_phone(encrypted: bytes) -> str:
+    """The same for a number as it rests in a table."""
+    return f"\x02{PHONE}:{encrypted.hex()}\x03"
 
 
 def reveal(keys: Keyring, text: str) -> str:

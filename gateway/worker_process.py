@@ -26,7 +26,7 @@ from marketplace.loyalty import redeeming as loyalty
 from marketplace.notifications import promises
 from marketplace.notifications.carrier import Carrier
 from marketplace.notifications.service import SEND_JOB, Outbox
-from marketplace.ordering import deadlines
+from marketplace.ordering import deadlines, reminders
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import service as payouts
 from marketplace.people import login
@@ -93,6 +93,7 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
             Sweep("sms", 1.0, outbox.sweep),
             Sweep("promises", 1.0, partial(promises.sweep, database)),
             Sweep("delivery", 2.0, partial(dispatch.sweep, database)),
+            Sweep("carts", 15.0, partial(reminders.sweep, database)),
             Sweep("deadlines", 5.0, partial(deadlines.sweep, database)),
             Sweep("marks", 1.0, Marks(database).advance),
             Sweep("seals", database.settings.seal_seconds, Seals(database).advance),

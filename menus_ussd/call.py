@@ -106,6 +106,11 @@ class Call:
     def language(self) -> str:
         return self.session.language or DEFAULT_LANGUAGE
 
+    @property
+    def dialled_on(self) -> bool:
+        """Whether more than the bare code was dialled just now: who does that knows where they want to go."""
+        return self._walking and bool(self._typed or self.session.presets)
+
     def say(self, key: str, **params: object) -> str:
         """A catalogue text in the caller's language: the label of an option."""
         return say(self.language, key, **params)
@@ -114,6 +119,10 @@ class Call:
     def session_ref(self) -> str:
         """Names the network session towards payments, which wait for its end; tells nothing by itself."""
         return self.database.keys.fingerprint("session", self.session.ref)
+
+    def enter(self, journey: str) -> None:
+        """From here on the talk belongs to `journey`: what becomes of it when it drops is that journey's policy."""
+        self.session.journey = journey
 
     # -- questions ---------------------------------------------------------------------------------------------
 
@@ -164,7 +173,7 @@ class Call:
         if recorded := self._recorded(question.id):
             return recorded.value
         if question.id in self.session.presets:
-            return self._record(Entry(question.id, "answer", self.session.presets.pop(question.id)))
+            return self._record(Entry(question.id, question.answered_as, self.session.presets.pop(question.id)))
         if not self._typed or (self._walking and question.stops_walk):
             raise Pause(question)
         shown = await self._shown(question)
@@ -175,7 +184,7 @@ class Call:
         except GatewayError as problem:
             self._typed.clear()
             raise Pause(question, problem) from None
-        return self._record(Entry(question.id, "answer", value))
+        return self._record(Entry(question.id, question.answered_as, value))
 
     async def _shown(self, question: Question) -> Shown | None:
         """The page that the input answers: the one on the screen, or for a deep dial the one it would have been."""

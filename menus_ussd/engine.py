@@ -140,6 +140,7 @@ class Engine:
             caller = await self.conversation.recognise(tx, turn.phone)
             dialled = await self.conversation.dial(tx, caller, parts) if parts else Dialled({}, goes_on=True)
         before = await claim.prior()
+        unfinished, offers = self._unfinished(before) if before else None, dialled is not None and dialled.goes_on
         # Only a transcript names its turns for good. A phone, or a number that is given out again, needs more.
         nonce = "" if turn.transcript is not None else f":{new_id()}"
         key = _key(turn, phone_index)
@@ -151,10 +152,11 @@ class Engine:
             language=caller.language,
             run_id=self._keys.fingerprint("run", key + nonce, turn.transcript or turn.dialled),
             # A number from a wall goes where it says. Anything else may be a talk whose session we lost.
-            skips_cart=dialled is not None and not dialled.goes_on,
+            skips_cart=dialled is not None and not offers,
             remembered=before is not None,
             presets=dialled.answers if dialled else {},
-            prior=self._unfinished(before) if before and dialled and dialled.goes_on else None,
+            prior=unfinished if offers else None,
+            aside=None if offers else unfinished,
         )
         return session, ([] if dialled else parts)
 

@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+
 from core.database import Database
 from core.drivers import waited_in_vain
 from core.errors import GatewayError
@@ -77,5 +79,7 @@ class Promising:
     def _let_go(self, task: Task[Any]) -> None:
         self._going_on.discard(task)
         problem = None if task.cancelled() else task.exception()
-        if problem is not None and not isinstance(problem, GatewayError):
+        if isinstance(problem, DBAPIError):
+            log.warning("ussd_effect_failed", problem=type(problem.orig).__name__)
+        elif problem is not None and not isinstance(problem, GatewayError):
             log.error("ussd_effect_failed", exc_info=problem)

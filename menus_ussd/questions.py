@@ -52,6 +52,7 @@ class Question:
     """
 
     stops_walk = False  # a deep dial never walks past a secret or a confirmation
+    answered_as = "answer"  # the kind of its line in the journal
     restarts_numbers = False  # pages number on, unless a question says otherwise
     asks: Asks = "text"
 
@@ -96,6 +97,7 @@ class Confirmation(Choice):
     """A choice that commits the caller to something: a deep dial stops here."""
 
     stops_walk = True
+    answered_as = "agreed"
 
 
 class ChoiceOrWords(Choice):

@@ -65,6 +65,7 @@ class Unfinished(Struct, array_like=True):
     journal: list[Entry]
     skips_cart: bool
     remembered: bool
+    expires_ms: int = 0  # since the epoch
 
 
 class Session(Struct, kw_only=True, omit_defaults=True):
@@ -80,11 +81,13 @@ class Session(Struct, kw_only=True, omit_defaults=True):
     shown: Shown | None = None
     receipts: list[Receipt] = []
     answered_ms: int = 0  # when the newest receipt was written, since the epoch: of two copies the later counts
+    journey: str = ""  # the one that its last question belongs to
     ended: bool = False
     skips_cart: bool = False  # a deep dial goes where it says; the cart stays for the next plain dial
     remembered: bool = False  # the store knew this phone's last session, so its last page was not lost with it
     presets: dict[str, Any] = {}  # answers by question id, from a deep dial
-    prior: Unfinished | None = None
+    prior: Unfinished | None = None  # offered by this session
+    aside: Unfinished | None = None  # not offered, because a number was dialled that goes elsewhere; for the next one
 
     @property
     def ref(self) -> str:
@@ -115,28 +118,32 @@ class Session(Struct, kw_only=True, omit_defaults=True):
 
     def go_on(self, unfinished: Unfinished) -> None:
         """The journal of a dropped session, under its own run id: what it had done is not done again."""
-        self.prior = None
+        self.prior = self.aside = None
         self.presets = {}
         self.journal = unfinished.journal
         self.run_id = unfinished.run_id
         self.skips_cart, self.remembered = unfinished.skips_cart, unfinished.remembered
 
     def unfinished(self, root: str, policy: Policy, now_ms: int) -> Unfinished | None:
-        """What a later session may take up: the answers up to the first secret, and the looks between them.
+        """What a later session may take up: this one's own talk, or what it was offered and has not answered."""
+        found = self._own(policy) if self.answers and self.shown and self.shown.id != root else None
+        found = found or self.prior or self.aside
+        return found if found and now_ms <= found.expires_ms else None
 
-        A passed PIN dies with its session, and what was looked up just before it is looked up again. Nothing is
-        left when the conversation ended, or stands at the question `root` where a new one would begin anyway.
+    def _own(self, policy: Policy) -> Unfinished | None:
+        """The answers up to the first secret, and the looks between them.
+
+        A passed PIN dies with its session, and what was looked up just before it is looked up again.
         """
-        if self.ended or self.shown is None or self.shown.id == root or not self.answers:
-            return None
-        if policy.how == "restart" or now_ms - self.answered_ms > policy.minutes * 60_000:
+        if self.ended or policy.how == "restart":
             return None
         again = ("secret", "agreed") if policy.how == "confirm" else ("secret",)
         first = next((i for i, entry in enumerate(self.journal) if entry.kind in again), len(self.journal))
         if first < len(self.journal):
             while first and self.journal[first - 1].kind == "look":
                 first -= 1
-        return Unfinished(self.run_id, self.journal[:first], self.skips_cart, self.remembered)
+        expires_ms = self.answered_ms + policy.minutes * 60_000
+        return Unfinished(self.run_id, self.journal[:first], self.skips_cart, self.remembered, expires_ms)
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -3,12 +3,17 @@
 `CONVERSATION` is what the engine runs.
 """
 
+from uuid import UUID
+
+import msgspec
+
 from core.database import Tx
 from marketplace.ordering import queries
+from marketplace.ordering.queries import Standing
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.engine import Caller, Conversation
-from menus_ussd.journeys import dial, home, more, resume
+from menus_ussd.journeys import home, more, policies, rating, resume
 from payments import service as payments
 
 
@@ -17,8 +22,18 @@ async def conversation(call: Call) -> End:
     if call.session.language is None:
         await more.choose_language(call)
         raise Restart
-    standing = await call.look("standing", queries.standing, person_id=call.person_id)
-    return await resume.offer(call, standing) or await home.home(call, standing)
+    standing = await call.look("standing", _standing, person_id=call.person_id, in_a_hurry=call.dialled_on)
+    if end := await resume.offer(call, standing):
+        return end
+    if standing.to_rate:
+        await rating.ask(call, standing.to_rate)
+    return await home.home(call, standing)
+
+
+async def _standing(tx: Tx, *, person_id: UUID, in_a_hurry: bool) -> Standing:
+    """What there is of a caller; who has dialled on is asked for no stars."""
+    found = await queries.standing(tx, person_id=person_id)
+    return msgspec.structs.replace(found, to_rate=None) if in_a_hurry else found
 
 
 async def recognise(tx: Tx, phone: str) -> Caller:
@@ -28,4 +43,10 @@ async def recognise(tx: Tx, phone: str) -> Caller:
     return Caller(person.id, person.language)
 
 
-CONVERSATION = Conversation(root=conversation, root_question="home", recognise=recognise, dial=dial.presets)
+CONVERSATION = Conversation(
+    root=conversation,
+    root_question="home",
+    recognise=recognise,
+    dial=resume.dialled,
+    policy=policies.policy_of,
+)

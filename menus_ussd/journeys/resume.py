@@ -1,13 +1,28 @@
 """Nothing is lost when a session drops: the caller goes on where they were, or starts anew."""
 
+from collections.abc import Sequence
 from functools import cache
 
+from core.database import Tx
 from core.texts import say
-from marketplace.ordering import carts
+from marketplace.ordering import carts, reminders
 from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End, Restart
-from menus_ussd.journeys import order
+from menus_ussd.engine import Caller, Dialled
+from menus_ussd.journeys import dial, order
 from menus_ussd.questions import Menu, Name, Option
+
+
+async def dialled(tx: Tx, caller: Caller, parts: Sequence[str]) -> Dialled | None:
+    """`*code*7*4821#` from a reminder goes on without a question; what else can be dialled is in `dial`.
+
+    With another code it is a plain dial, which offers what there is.
+    """
+    if parts[0] == reminders.FUNCTION:
+        known = await reminders.is_code(tx, person_id=caller.person_id, digits="".join(parts[1:]))
+        return Dialled(dict.fromkeys(("resume", "cart"), "go_on") if known else {}, goes_on=True)
+    answers = await dial.presets(tx, caller, parts)
+    return None if answers is None else Dialled(answers)
 
 
 async def offer(call: Call, standing: Standing) -> End | None:

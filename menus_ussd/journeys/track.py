@@ -45,6 +45,7 @@ async def _show(call: Call, order: Order) -> End:
         action = await call.choose("track.code", options, code=order.delivery_code, **facts)
     else:
         action = await call.choose("track.order", options, **facts)
+    call.enter("track.act")
     if action == "pay_again":
         return await _pay_again(call, order)
     if not await call.confirm(f"track.{action}", [Option(call.say("ussd.option.yes"), True)], number=order.number):

@@ -12,7 +12,7 @@ from core.money import parse_xaf
 from core.sealed import seal
 from gateway.schema import ROLE
 from menus_ussd.call import Call, End, Restart
-from menus_ussd.engine import Caller, Conversation, Engine
+from menus_ussd.engine import Caller, Conversation, Dialled, Engine
 from menus_ussd.questions import Name, Option
 from menus_ussd.stores import SessionStore
 from menus_ussd.turns import Reply, Turn
@@ -126,8 +126,9 @@ async def open_shop(database: Database, store: SessionStore) -> tuple[ToyShop, E
     async def recognise(tx: Tx, phone: str) -> Caller:
         return Caller(UUID(int=int(phone[1:])), "fr")
 
-    async def dial(tx: Tx, caller: Caller, parts: Any) -> dict[str, Any] | None:
-        return {"home": "buy", "order.restaurant": int(parts[0])} if parts[0] in ("11", "12") else None
+    async def dial(tx: Tx, caller: Caller, parts: Any) -> Dialled | None:
+        toys = {"home": "buy", "order.restaurant": int(parts[0])} if parts[0] in ("11", "12") else None
+        return Dialled(toys) if toys else None
 
     async with database.transaction() as tx:
         driver = await tx.driver()
