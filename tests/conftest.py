@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -14,6 +15,9 @@ from core.crypto import Keyring
 from core.database import Database
 from core.settings import Secret, Settings
 from gateway.schema import migrate, newest
+
+if TYPE_CHECKING:
+    from tests.support.redis import RedisServer
 
 TEST_KEY = b"a key for tests, thirty-two bytes"
 
@@ -59,6 +63,15 @@ def redis_url() -> Iterator[str]:
         if os.environ.get("REQUIRE_ALL"):
             raise
         pytest.skip(str(problem))
+
+
+@pytest.fixture
+def own_redis(redis_url: str) -> Iterator["RedisServer"]:
+    """A Redis of one test's own, to be killed; skipped where `redis_url` is."""
+    from tests.support.redis import redis_server
+
+    with redis_server() as server:
+        yield server
 
 
 def _named(url: str, name: str) -> str:

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,23 +37,67 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@contextmanager
-def running_redis() -> Iterator[str]:
-    """The URL of a Redis that keeps nothing. Raises RedisMissing."""
-    port = free_port()
-    options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
-    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as log:
-        process = processes.start([find_redis(), *options, "--dir", directory], output=log)
-        try:
+class RedisServer:
+    """A Redis on a port of its own that keeps nothing, and may be killed, stopped and started again."""
+
+    def __init__(self, directory: str) -> None:
+        self._port = free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Return when it listens. Raises RedisMissing."""
+        options = ("--bind", "127.0.0.1", "--port", str(self._port), "--save", "", "--appendonly", "no")
+        with tempfile.TemporaryFile() as log:
+            process = processes.start([find_redis(), *options, "--dir", self._directory], output=log)
+            self._process = process
             deadline = time.monotonic() + _START_SECONDS
-            while not _listens(port):
+            while not _listens(self._port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     raise RedisMissing(f"redis-server does not start: {log.read().decode(errors='replace')[-300:]}")
                 time.sleep(0.02)
-            yield f"redis://127.0.0.1:{port}/0"
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it: SIGSTOP hangs it, SIGCONT wakes it."""
+        assert self._process
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        self.send(signal.SIGKILL)
+        assert self._process
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """In an orderly way, if it runs."""
+        if self._process:
+            self.send(signal.SIGCONT)
+            processes.stop(self._process, (signal.SIGTERM, 5.0))
+
+
+@contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis. Raises RedisMissing."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = RedisServer(directory)
+        try:
+            server.start()
+            yield server
         finally:
-            processes.stop(process, (signal.SIGTERM, 5.0))
+            server.stop()
+
+
+@contextmanager
+def running_redis() -> Iterator[str]:
+    """The URL of a Redis that keeps nothing. Raises RedisMissing."""
+    with redis_server() as server:
+        yield server.url
 
 
 def _listens(port: int) -> bool:
