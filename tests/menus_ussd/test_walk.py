@@ -17,6 +17,15 @@ EXPECTED = {
     "wallet.confirm",
     "pin.enter",
     "resume",
+    "staff",
+    "staff.order",
+    "staff.order_fetched",
+    "staff.price_confirm",
+    "staff.money_of_restaurant",
+    "staff.offers",
+    "staff.fetch",
+    "staff.deliver",
+    "staff.code",
 }
 
 
