@@ -61,11 +61,25 @@ async def reserved(tx: Tx, *, person_id: UUID) -> int:
     return await held(tx, chart.wallet(person_id))
 
 
-async def statement(tx: Tx, *, person_id: UUID, days: int = 30) -> list[Movement]:
-    """What went in and out of the wallet in the last `days`, newest first."""
+class Limits(msgspec.Struct, frozen=True):
+    """What was topped up of what may be, in this day and this month of Douala (D13)."""
+
+    day_xaf: int
+    day_maximum_xaf: int
+    month_xaf: int
+    month_maximum_xaf: int
+
+    @property
+    def left_xaf(self) -> int:
+        """What may still be topped up now."""
+        return max(0, min(self.day_maximum_xaf - self.day_xaf, self.month_maximum_xaf - self.month_xaf))
+
+
+async def statement(tx: Tx, *, person_id: UUID, days: int = 30, limit: int = MOST_MOVEMENTS) -> list[Movement]:
+    """What went in and out of the wallet in the last `days`, newest first, at most `limit` of it."""
     code, since = chart.wallet(person_id).code, tx.now - timedelta(days=days)
     try:
-        page = await account_statement(tx, code=code, since=since, limit=MOST_MOVEMENTS, newest=True)
+        page = await account_statement(tx, code=code, since=since, limit=limit, newest=True)
     except NotFound:  # never used
         return []
     return [_movement(line) for line in reversed(page.lines)]
@@ -131,19 +145,21 @@ async def _tell(tx: Tx, made: TopUp, key: str, **params: int) -> None:
 # ---- limits ----------------------------------------------------------------------------------------------
 
 
-async def _check_limits(tx: Tx, person_id: UUID, amount_xaf: int) -> None:
-    """Top-ups that are paid or may still be, in this day and month of Douala."""
+async def limits(tx: Tx, *, person_id: UUID) -> Limits:
+    """Top-ups that are paid or may still be, against what is allowed."""
     today = day_start(tx.now)
     amount, since = func.sum(top_up.c.amount_xaf), top_up.c.created_at
     sums = select(amount.filter(since >= today).label("day"), amount.label("month"))
     counted = top_up.c.person_id == person_id, top_up.c.state.in_(("PENDING", "PAID")), since >= today.replace(day=1)
     used = await tx.one(sums.where(*counted))
-    left_xaf = min(
-        tx.settings.wallet_daily_maximum_xaf - (used.day or 0),
-        tx.settings.wallet_monthly_maximum_xaf - (used.month or 0),
-    )
+    allowed = tx.settings.wallet_daily_maximum_xaf, tx.settings.wallet_monthly_maximum_xaf
+    return Limits(int(used.day or 0), allowed[0], int(used.month or 0), allowed[1])
+
+
+async def _check_limits(tx: Tx, person_id: UUID, amount_xaf: int) -> None:
+    left_xaf = (await limits(tx, person_id=person_id)).left_xaf
     if amount_xaf > left_xaf:
-        raise WalletLimit(left_xaf=max(0, left_xaf))
+        raise WalletLimit(left_xaf=left_xaf)
 
 
 def _movement(line: StatementLine) -> Movement:

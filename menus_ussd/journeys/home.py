@@ -6,28 +6,37 @@ from functools import cache
 from core.texts import say
 from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End
-from menus_ussd.journeys import more, order, track, wallet
+from menus_ussd.journeys import more, order, promotions, track, wallet
+from menus_ussd.journeys.staff import staff
 from menus_ussd.questions import Menu, Option
 
-DIGITS = {"repeat": "1", "order": "2", "track": "3", "wallet": "4", "more": "8"}
+DIGITS = {"repeat": "1", "order": "2", "track": "3", "wallet": "4", "promotions": "5", "more": "8", "staff": "9"}
 
 JOURNEYS: dict[str, Callable[[Call], Awaitable[End]]] = {
     "repeat": order.repeat,
     "order": order.order,
     "track": track.track,
     "wallet": wallet.wallet,
+    "promotions": promotions.promotions,
     "more": more.more,
+    "staff": staff,
 }
 
 
 async def home(call: Call, standing: Standing) -> End:
     """What the caller can do; a live order comes first."""
-    names: tuple[str, ...] = ("order", "track", "wallet", "more")
+    name = await call.choose("home", _menu(call.language, _offered(standing)))
+    call.enter(name)
+    return await JOURNEYS[name](call)
+
+
+def _offered(standing: Standing) -> tuple[str, ...]:
+    first: tuple[str, ...] = ("order", "track")
     if standing.has_live_order:
-        names = ("track", "order", "wallet", "more")
+        first = ("track", "order")
     elif standing.has_ordered:
-        names = ("repeat", *names)
-    return await JOURNEYS[await call.choose("home", _menu(call.language, names))](call)
+        first = ("repeat", "order", "track")
+    return (*first, "wallet", "promotions", "more", *(("staff",) if standing.is_staff else ()))
 
 
 @cache

@@ -1,8 +1,11 @@
-"""Language, PIN and help."""
+"""Language, places, stars, PIN and help."""
+
+from collections.abc import Awaitable, Callable
 
 from core.texts import LANGUAGES, say
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
+from menus_ussd.journeys import places, rating
 from menus_ussd.journeys.pins import change_pin
 from menus_ussd.questions import Option
 
@@ -17,12 +20,27 @@ async def choose_language(call: Call) -> None:
 
 async def more(call: Call) -> End:
     """What is seldom needed."""
-    topics = [Option(call.say(f"ussd.more.{topic}"), topic) for topic in ("language", "pin", "help")]
+    topics = [Option(call.say(f"ussd.more.{topic}"), topic) for topic in ("language", "pin", "help", "places", "rate")]
     topic = await call.choose("more", topics)
     if topic == "language":
         await choose_language(call)
-    if topic == "pin":
-        await change_pin(call)
-        return End("ussd.pin.done")
+    call.enter(f"more.{topic}")
+    return await TOPICS[topic](call)
+
+
+async def _pin(call: Call) -> End:
+    await change_pin(call)
+    return End("ussd.pin.done")
+
+
+async def _help(call: Call) -> End:
     settings = call.database.settings
     return End("ussd.help", {"service_code": settings.service_code, "short_code": settings.short_code})
+
+
+TOPICS: dict[str, Callable[[Call], Awaitable[End]]] = {
+    "places": places.manage,
+    "rate": rating.rate,
+    "pin": _pin,
+    "help": _help,
+}

@@ -25,8 +25,6 @@ POLICIES = {
     "wallet.limits": Policy("restart"),
     "promotions": Policy("restart"),
     "rating": Policy("restart"),
-    "wallet.points": Policy("confirm", minutes=10),
-    "promotions": Policy("restart"),
     "staff": Policy("resume", minutes=10),  # orders and jobs move on without them
     "more": Policy("restart"),
     "more.rate": Policy("restart"),
