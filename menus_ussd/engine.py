@@ -153,7 +153,8 @@ class Engine:
             run_id=self._keys.fingerprint("run", key + nonce, turn.transcript or turn.dialled),
             # A number from a wall goes where it says. Anything else may be a talk whose session we lost.
             skips_cart=dialled is not None and not offers,
-            remembered=before is not None,
+            # What began without its past, and heard no answer, knows no more of that than nothing.
+            remembered=before is not None and (before.remembered or before.answers > 0),
             presets=dialled.answers if dialled else {},
             prior=unfinished if offers else None,
             aside=None if offers else unfinished,

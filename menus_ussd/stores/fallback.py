@@ -2,11 +2,12 @@
 
 The rule: a turn that Redis cannot begin or end is begun or ended in PostgreSQL. From then on, for as long as a session
 may be kept there, a turn holds its session in both places and goes on from the newer copy; it is kept in Redis again,
-unless that is away once more. So a session moves with its callers, and a stale copy is never gone on from.
+unless that is away once more. So a session moves with its caller, and a stale copy is never gone on from.
 
-What no store can promise is that two processes, of which only one still reaches Redis, never hold one session at once.
-That costs a caller a page at most, never an order: an effect is done once for its run and step, whoever does it,
-because the database says so (`core.effects`), and carts and orders live there.
+Two turns of one session meet when one holds it in Redis, which dies, and the other begins in PostgreSQL, where nothing
+is known of it. There the first to commit wins, and the other's caller is told to dial again. What both may have done is
+done once all the same: an effect by its run and step (`core.effects`), an order by its cart, whose next dial offers it.
+While only one of them is cut off from Redis, neither sees the other, and this last sentence is all that holds.
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from typing import Protocol
 
 from core import logs
 from menus_ussd.session import Session
-from menus_ussd.stores import Claim, SessionStore, StoreAway
+from menus_ussd.stores import Claim, LeaseLost, SessionStore, StoreAway
 
 RETRY_SECONDS = 1.0
 
@@ -99,12 +100,14 @@ class FallbackClaim:
         self._first = in_first
         self._claims_second = in_second
         self._second: Claim | None = None
+        self._age = _age(self.session)  # as it was found: a turn changes it before it is kept
 
     async def hold_second(self) -> Claim:
         """Hold the session in the second store, too; the newer copy counts."""
         if self._second is None:
             self._second = await self._held.enter_async_context(self._claims_second)
             self.session = _newer(self.session, self._second.session)
+            self._age = _age(self.session)
         return self._second
 
     async def prior(self) -> Session | None:
@@ -120,18 +123,24 @@ class FallbackClaim:
         return _newer(first, second)
 
     async def commit(self, session: Session) -> None:
-        """In the first store, or else in the second, over what another process may have begun there meanwhile: this
-        turn knew the session, and its effects are done."""
+        """In the first store, or else in the second, unless another process went on without us there."""
         if self._first is not None:
             try:
                 return await self._first.commit(session)
             except StoreAway as problem:
                 self._store.rest(problem)
-        await (await self.hold_second()).commit(session)
+        found = self._age
+        second = await self.hold_second()
+        if self._age > found:
+            raise LeaseLost()
+        await second.commit(session)
         return None
 
 
 def _newer(one: Session | None, other: Session | None) -> Session | None:
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda session: (session.answered_ms, len(session.receipts)))
+    return max(one, other, key=_age)
+
+
+def _age(session: Session | None) -> tuple[int, int]:
+    """Grows with each turn."""
+    return (session.answered_ms, len(session.receipts)) if session else (-1, 0)

@@ -9,7 +9,7 @@ import pytest
 import menus_ussd.stores.fallback as fallback
 from core.database import Database
 from menus_ussd.session import Entry, Receipt, Session
-from menus_ussd.stores import SessionStore
+from menus_ussd.stores import LeaseLost, SessionStore
 from menus_ussd.stores.fallback import FallbackSessionStore
 from menus_ussd.stores.postgres import PostgresSessionStore
 from menus_ussd.stores.redis import RedisSessionStore
@@ -76,18 +76,34 @@ async def test_a_turn_whose_redis_dies_before_its_commit_is_kept_all_the_same(
     assert await newest(web) == "a"
 
 
-async def test_what_another_process_began_meanwhile_gives_way_to_the_turn_that_knew_the_session(
+async def test_of_two_who_meet_without_redis_the_first_to_commit_wins(
     web: FallbackSessionStore, own_redis: RedisServer, second: PostgresSessionStore
 ) -> None:
+    """A caller who reads the page of the one never answers the other's."""
     other = a_process(own_redis, second)
     await keep(web, at(3))
     async with web.claim("a", PHONE) as claim:
+        assert claim.session
         own_redis.kill()
         async with other.claim("a", PHONE) as repeated:
             assert repeated.session is None
-            await repeated.commit(session(journal=[], answered_ms=99_000))
+            anew = session(answered_ms=5000)
+            await repeated.commit(anew)
+        claim.session.answered_ms = 6000
+        with pytest.raises(LeaseLost):
+            await claim.commit(claim.session)
+    assert await read(web) == anew and await read(other) == anew
+
+
+async def test_who_only_looked_is_in_nobodys_way(
+    web: FallbackSessionStore, own_redis: RedisServer, second: PostgresSessionStore
+) -> None:
+    await keep(web, at(3))
+    async with web.claim("a", PHONE) as claim:
+        own_redis.kill()
+        assert await read(a_process(own_redis, second)) is None
         await claim.commit(at(4))
-    assert await read(other) == at(4)
+    assert await read(web) == at(4)
 
 
 async def test_a_session_moves_back_when_redis_does(
