@@ -22,6 +22,7 @@ Echo = Literal["no", "same text", "any text"]
 
 NUMBER = r" ?(?P<number>\d{4})"
 AMOUNT = r" ?(?P<amount>\d.*)"
+STARS = r"( (?P<number>\d{4}))? ?(?P<stars>[1-5])( ?(?P<ride>[1-5]))?"
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -53,6 +54,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("customer", "track", "suivi", "track", f"({NUMBER})?", customer.track),
     Command("customer", "cancel", "annuler?", "cancel", f"({NUMBER})?", customer.cancel, "same text"),
     Command("customer", "top_up", "recharger?", "topup", AMOUNT, customer.top_up),
+    Command("customer", "rate", "note", "rate", STARS, customer.rate, "same text"),
     Command("customer", "help", "aide", "help", "", help_),
     Command("customer", "stop", "stop", "stop", "", customer.stop),
     Command("customer", "start", "start", "start", "", customer.start),

@@ -8,6 +8,7 @@ from marketplace.notifications import service as notifications
 from marketplace.ordering import queries as orders
 from marketplace.ordering import service as ordering
 from marketplace.ordering.queries import Order
+from marketplace.ratings import service as ratings
 from marketplace.wallets import service as wallets
 
 
@@ -55,6 +56,19 @@ async def cancel(ask: Ask) -> Reply:
             return Reply(None)
         case _:
             return which([f"{ask.parts['word'].upper()} {order.number}" for order in meant])
+
+
+async def rate(ask: Ask) -> Reply:
+    """`NOTE 5` for the newest meal, `NOTE 5 4` for the meal and its ride, `NOTE 4821 5` for a certain order."""
+    order_id = None
+    if "number" in ask.parts:
+        named = await orders.find_by_number(ask.tx, number=ask.number, person_id=ask.person.id)
+        if named is None:
+            return Reply("sms.no_order", changed=False)
+        order_id = named.id
+    stars, ride = int(ask.parts["stars"]), int(ask.parts.get("ride", 0)) or None
+    rated = await ratings.rate(ask.tx, person_id=ask.person.id, order_id=order_id, stars=stars, driver_stars=ride)
+    return Reply("sms.rated", {"stars": stars, "number": rated.number, "restaurant": rated.restaurant_name})
 
 
 async def stop(ask: Ask) -> Reply:

@@ -2,6 +2,7 @@
 
 from core.money import format_xaf
 from marketplace.referrals import service as referrals
+from marketplace.referrals.codes import serial_of
 from marketplace.referrals.errors import UnknownReferralCode
 from menus_ussd.call import Call, End
 from menus_ussd.questions import Option
@@ -26,8 +27,8 @@ async def _enter(call: Call) -> End:
 
 
 def _code(typed: str) -> int:
-    """The digits of a code, however they are grouped. Raises UnknownReferralCode."""
+    """The digits of a code, however they are grouped. Raises UnknownReferralCode, as for a mistyped digit."""
     digits = typed.replace(" ", "").replace("-", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < LONGEST_CODE):
+    if not (digits.isascii() and digits.isdigit() and len(digits) < LONGEST_CODE and serial_of(int(digits))):
         raise UnknownReferralCode()
     return int(digits)

@@ -1,0 +1,266 @@
+"""What is the caller's own, over USSD: stars, points, the wallet, friends."""
+
+import re
+from uuid import UUID
+
+import msgspec
+import pytest
+from sqlalchemy import func, select, update
+
+from core.clock import ManualClock
+from core.database import Database
+from core.texts import LANGUAGES
+from gateway.menus.pasts import PIN, an_order
+from ledger import chart
+from ledger.service import Leg, balance, post
+from marketplace.payouts.tables import payout
+from marketplace.people import service as people
+from marketplace.ratings.tables import order_rating
+from marketplace.referrals import service as referrals
+from marketplace.referrals.tables import referral
+from marketplace.wallets.tables import top_up
+from menus_ussd.assembly import build_ussd
+from tests.menus_ussd.toy import Handset
+from tests.support.market import CUSTOMER, DRIVERS, RESTAURANT, open_market
+
+pytestmark = pytest.mark.anyio
+
+FRIEND = "+237690000002"
+
+
+async def person(database: Database, phone: str = CUSTOMER, language: str = "fr") -> UUID:
+    """Somebody who has chosen a language."""
+    async with database.transaction() as tx:
+        found = await people.recognise(tx, phone=phone)
+        await people.choose_language(tx, person_id=found.id, language=language)
+        return found.id
+
+
+async def give(database: Database, account: chart.Account, amount: int) -> None:
+    source = chart.POINTS_ISSUED if account.currency == "PTS" else chart.GOODWILL
+    async with database.transaction() as tx:
+        await post(tx, key=f"given:{account.code}", kind="gift", legs=[Leg(source, account, amount)])
+
+
+async def held(database: Database, account: chart.Account) -> int:
+    async with database.reading() as tx:
+        return await balance(tx, account)
+
+
+def phone(database: Database, session_id: str, number: str = CUSTOMER) -> Handset:
+    return Handset(build_ussd(database), session_id, number)
+
+
+# ---- home ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "digits"), [(CUSTOMER, "23458"), (DRIVERS[0], "234589"), (RESTAURANT, "234589")])
+async def test_home_has_its_digits_for_life_and_work_for_who_works(
+    database: Database, clock: ManualClock, number: str, digits: str
+) -> None:
+    await open_market(database, clock)
+    await person(database, number)
+    page = await phone(database, "s1", number).dial()
+    assert "".join(re.findall(r"^(\d) ", page.text, re.MULTILINE)) == digits + ("0" if "\n0 " in page.text else "")
+
+
+@pytest.mark.parametrize(
+    ("digit", "step"),
+    [("2", "order.restaurant"), ("3", "track.none"), ("4", "wallet"), ("5", "promotions"), ("8", "more")],
+)
+async def test_a_digit_after_the_code_is_the_digit_at_home(
+    database: Database, clock: ManualClock, digit: str, step: str
+) -> None:
+    await open_market(database, clock)
+    await person(database)
+    dialled, typed = await phone(database, "s1").dial(digit), phone(database, "s2")
+    await typed.dial()
+    assert (dialled.step, (await typed.say(digit)).step) == (step, step)
+
+
+async def test_who_does_not_work_here_is_told_so(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    assert (await phone(database, "s1").dial("9")).step == "ussd.staff.none"
+
+
+# ---- stars -----------------------------------------------------------------------------------------------
+
+
+async def ratings(database: Database) -> list[tuple[int | None, int | None]]:
+    async with database.reading() as tx:
+        rows = await tx.all(select(order_rating.c.restaurant_stars, order_rating.c.driver_stars))
+    return [(row.restaurant_stars, row.driver_stars) for row in rows]
+
+
+async def test_the_next_dial_after_a_delivery_asks_for_stars_once(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    assert (await handset.dial()).step == "rating.meal"
+    second = await handset.say("4")
+    assert second.step == "rating.ride" and "4/5" in second.text
+    assert (await handset.say("5")).step == "home"
+    assert await ratings(database) == [(4, 5)]
+    assert (await phone(database, "s2").dial()).step == "home"
+
+
+async def test_a_mistyped_star_can_be_taken_back(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    await handset.dial()
+    assert (await handset.say("2", "0")).step == "rating.meal"
+    await handset.say("5", "5")
+    assert await ratings(database) == [(5, 5)]
+
+
+async def test_stars_can_be_put_off_and_given_from_the_menu(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    await handset.dial()
+    assert (await handset.say("6")).step == "home"
+    assert (await phone(database, "s2").dial()).step == "home", "asked once"
+    later = phone(database, "s3")
+    await later.dial("8")
+    assert (await later.say("5")).step == "rating.meal"
+    assert (await later.say("3", "6")).step == "ussd.rating.done"
+    assert await ratings(database) == [(3, None)]
+
+
+@pytest.mark.parametrize(
+    ("dialled", "step"), [("45", "order.dishes"), ("4", "wallet"), ("2*1", "order.dishes"), ("3", "track.none")]
+)
+async def test_stars_are_in_nobodys_way(database: Database, clock: ManualClock, dialled: str, step: str) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    assert (await handset.dial(dialled)).step == step
+    assert await ratings(database) == []
+    assert (await handset.say("00")).step == "rating.meal", "at home there is time"
+
+
+# ---- points ----------------------------------------------------------------------------------------------
+
+
+async def test_points_become_francs(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    mine = await person(database)
+    await give(database, chart.points(mine), 120)
+    handset = phone(database, "s1")
+    await handset.dial("4")
+    page = await handset.say("3")
+    assert page.step == "points" and "120 points" in page.text and "500 pour Argent" in page.text
+    assert "120" in (await handset.say("1", "121")).text
+    assert (await handset.say("100")).step == "points.confirm"
+    assert (await handset.say("1")).step == "ussd.points.done"
+    assert (await held(database, chart.points(mine)), await held(database, chart.wallet(mine))) == (20, 100)
+
+
+async def test_without_points_there_is_nothing_to_redeem(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    handset = phone(database, "s1")
+    await handset.dial("4")
+    assert "1 " not in (await handset.say("3")).text.split("\n", 2)[2]
+
+
+# ---- the wallet ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_statement_shows_the_newest_first_over_pages(
+    database: Database, clock: ManualClock, language: str
+) -> None:
+    await open_market(database, clock)
+    mine = await person(database, language=language)
+    for amount in range(1, 15):
+        async with database.transaction() as tx:
+            leg = Leg(chart.GOODWILL, chart.wallet(mine), 500_000 + amount)
+            await post(tx, key=f"gift:{amount}", kind="gift", legs=[leg])
+    handset = phone(database, "s1")
+    await handset.dial("4")
+    page, seen = await handset.say("2"), []
+    while True:
+        assert page.step == "wallet.statement"
+        seen += re.findall(r"\+(\d+)F", page.text)
+        if "98 " not in page.text:
+            break
+        page = await handset.say("98")
+    assert seen == [str(500_000 + amount) for amount in range(14, 2, -1)]
+    assert (await handset.say("00")).step == "home"
+
+
+async def test_a_new_wallet_has_no_statement(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    handset = phone(database, "s1")
+    await handset.dial("4")
+    assert (await handset.say("2")).step == "ussd.wallet.no_movements"
+
+
+async def test_limits_tell_what_is_used_of_them(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    mine = await person(database)
+    first = phone(database, "s1")
+    await first.dial("4")
+    assert (await first.say("1", "120000", "1")).step == "ussd.wallet.sent"
+    handset = phone(database, "s2")
+    await handset.dial("4")
+    page = await handset.say("4")
+    assert "120000 sur 300000F" in page.text and "120000 sur 1000000F" in page.text
+    async with database.reading() as tx:
+        assert await tx.value(select(func.count()).where(top_up.c.person_id == mine)) == 1
+
+
+async def test_money_goes_back_to_the_number_it_came_from_after_the_pin(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    database.settings = msgspec.structs.replace(database.settings, wallet_withdrawals=True)
+    mine = await person(database)
+    first = phone(database, "s1")
+    await first.dial("4")
+    await first.say("1", "5000", "1")
+    async with database.transaction() as tx:
+        await tx.run(update(top_up).values(state="PAID"))
+        await people.set_pin(tx, person_id=mine, pin=PIN)
+    await give(database, chart.wallet(mine), 7000)
+    handset = phone(database, "s2")
+    await handset.dial("4")
+    assert "5000F" in (await handset.say("5")).text
+    assert (await handset.say("3000", "1")).step == "pin.enter"
+    assert (await handset.say(PIN)).step == "ussd.wallet.withdrawn"
+    async with database.reading() as tx:
+        sent = await tx.one(select(payout.c.amount_xaf, payout.c.purpose))
+    assert tuple(sent) == (3000, "withdrawal")
+
+
+async def test_where_withdrawals_are_closed_nobody_is_offered_one(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    assert "Retirer" not in (await phone(database, "s1").dial("4")).text
+
+
+# ---- friends ---------------------------------------------------------------------------------------------
+
+
+async def test_a_friends_code_is_entered_by_its_digits(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    mine, friend = await person(database), await person(database, FRIEND)
+    shown = (await phone(database, "s1", FRIEND).dial("5")).text
+    async with database.reading() as tx:
+        code = (await referrals.standing(tx, person_id=friend)).code
+    assert f"code: {code}" in shown
+    handset = phone(database, "s2")
+    await handset.dial("5")
+    wrong = await handset.say("1", str(code + 1))
+    assert wrong.step == "referral.code" and "n'existe pas" in wrong.text
+    assert (await handset.say(f"{str(code)[:2]} {str(code)[2:]}")).step == "ussd.referral.entered"
+    async with database.reading() as tx:
+        row = await tx.one(select(referral.c.referee_id, referral.c.referrer_id, referral.c.state))
+    assert tuple(row) == (mine, friend, "pending")
+    assert "Entrer un code" not in (await phone(database, "s3").dial("5")).text
