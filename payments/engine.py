@@ -197,10 +197,10 @@ class Engine:
                 return
             if locked.payment.state is not PaymentState.OPEN:  # an earlier try has turned out paid meanwhile
                 return
+            if not await holders.trusted(tx, locked, holder):  # first: without float it may go to another provider
+                return
             if not await floats.enough(tx, locked, provider, there):
                 await self._wait_for_float(tx, locked)
-                return
-            if not await holders.trusted(tx, locked, holder):
                 return
             if await _held(tx, locked):  # by one that was vetted at the same time
                 return

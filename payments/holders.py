@@ -30,9 +30,14 @@ payee = Table(
 
 
 async def trusted(tx: Tx, case: Case, holder: str | None) -> bool:
-    """Whether the payout may go to an account held by `holder`; otherwise it waits. None: the provider tells none."""
-    if holder is None or case.payment.kind is not Kind.PAYOUT:
+    """Whether the payout may go to an account held by `holder`; otherwise it waits. None: the provider tells none now.
+
+    What waits for people waits on where its name cannot be read any more.
+    """
+    if case.payment.kind is not Kind.PAYOUT:
         return True
+    if holder is None:
+        return not await _waits_on(tx, case)
     phone_index = tx.keys.blind_index(case.payment.phone)
     first = insert(payee).values(phone_index=phone_index, holder=tx.keys.encrypt(holder), since=tx.now)
     if await tx.run(first.on_conflict_do_nothing()):
@@ -44,6 +49,13 @@ async def trusted(tx: Tx, case: Case, holder: str | None) -> bool:
     waits = {"evidence": CHANGED, "holder": tx.keys.encrypt(holder), "next_check_at": tx.now + FLOAT_PAUSE}
     await attempts.note(tx, case, **waits)
     return False
+
+
+async def _waits_on(tx: Tx, case: Case) -> bool:
+    waits = case.attempt.evidence == CHANGED
+    if waits:
+        await attempts.note(tx, case, next_check_at=tx.now + FLOAT_PAUSE)
+    return waits
 
 
 async def trust(tx: Tx, case: Case) -> None:

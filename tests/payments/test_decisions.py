@@ -24,7 +24,7 @@ from payments.outcomes import Payment
 from payments.providers.campay import Campay
 from payments.settlement import Settlement
 from tests.payments.house import MTN_FLOAT, House
-from tests.payments.network import FakeCampay, lost, says
+from tests.payments.network import FakeCampay, lost
 from tests.payments.pawapay_network import FakePawapay
 from tests.payments.rulings import BORIS, approve, propose, rule, waiting
 
@@ -275,42 +275,6 @@ async def test_what_the_payee_has_drawn_already_cannot_be_recovered(house: House
         await four_eyes.reject(tx, proposal_id=made.id, by=BORIS)
     await rule(house, Ruling.ABSORB)
     assert (await house.balance(SUSPENSE_MISMATCH), await house.balance(GOODWILL) - spent) == (0, 2550)
-    assert await examine(house.database) == []
-
-
-# -- payouts to an account under another name
-
-
-async def renamed(house: House, campay: FakeCampay) -> Payment:
-    """A second payout, to a number whose holder is another one than at the first."""
-    await house.pay_out(key="payout:0", amount_xaf=1000)
-    await house.sweep()
-    campay.decide("SUCCESSFUL")
-    await house.sweep(seconds=6)
-    owed = await house.pay_out()
-    campay.before["/holder_info/"].append(says(200, full_name="FOTSO Rodrigue"))
-    await house.sweep(minutes=2)
-    assert (await house.states(), campay.count("/withdraw/")) == (["SUCCEEDED", "PREPARED"], 1)
-    return owed
-
-
-async def test_another_name_holds_the_payout_back_until_people_trust_it(house: House, campay: FakeCampay) -> None:
-    await renamed(house, campay)
-    attempt_id = (await house.attempts())[1].id
-    assert await waiting(house) == [("PREPARED", ["refuse", "trust"])]
-    await rule(house, Ruling.TRUST, attempt_id=attempt_id)
-    campay.before["/holder_info/"].append(says(200, full_name="Rodrigue Fotso"))  # the same, the other way round
-    await house.sweep()
-    assert (await house.states(), campay.count("/withdraw/")) == (["SUCCEEDED", "PENDING"], 2)
-    assert await waiting(house) == []
-
-
-async def test_a_name_that_nobody_trusts_gets_nothing(house: House, campay: FakeCampay) -> None:
-    owed = await renamed(house, campay)
-    await rule(house, Ruling.REFUSE, attempt_id=(await house.attempts())[1].id)
-    assert (await house.states(), campay.count("/withdraw/")) == (["SUCCEEDED", "DEAD"], 1)
-    assert await house.balance(restaurant_payable(owed.reference)) == 2550
-    assert house.told[-1][1].failure == "wrong_number"
     assert await examine(house.database) == []
 
 
