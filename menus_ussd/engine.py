@@ -25,7 +25,7 @@ from menus_ussd.positions import Position
 from menus_ussd.promising import Promised, Promising
 from menus_ussd.questions import MAX_INPUT, clean
 from menus_ussd.session import Page, Policy, Receipt, Session, Shown, Unfinished
-from menus_ussd.stores import Claim, SessionStore
+from menus_ussd.stores import Claim, LeaseLost, SessionStore, StoreAway
 from menus_ussd.turns import Ended, Form, Reply, Turn
 
 log = logs.logger(__name__)
@@ -86,6 +86,9 @@ class Engine:
                     return await self._claimed(turn, claim, index, arrived, deadline)
         except TimeoutError:
             return self._close(turn, language, "ussd.slow")
+        except (LeaseLost, StoreAway) as problem:
+            log.warning("ussd_turn_lost", dialect=turn.dialect, problem=type(problem).__name__)
+            return self._close(turn, language, "ussd.trouble")
         except Exception:
             log.exception("ussd_turn_failed", dialect=turn.dialect)
             return self._close(turn, language, "ussd.trouble")

@@ -75,7 +75,8 @@ class FallbackSessionStore:
 
     def rest(self, problem: StoreAway) -> None:
         """The first store is away: sessions go to the second one for a moment, and may stay there for long."""
-        log.warning("ussd_sessions_fell_back", problem=str(problem))
+        if monotonic() >= self._rests_until:  # not for each of those that were under way
+            log.warning("ussd_sessions_fell_back", problem=str(problem))
         self._rests_until = monotonic() + RETRY_SECONDS
         self._both_until = monotonic() + self._ttl_seconds
 
