@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ussd_page_septets: Positive = 160  # planned; the network's own limit is 182 (contracts/gsm.md)
     ussd_network_septets: dict[str, Positive] = {}  # an aggregator's word for a network -> septets, where they differ
     ussd_resume_minutes: Positive = 30
+    ussd_event_days: Positive = 90  # how long turns are remembered (D28)
+    ussd_experiments: dict[str, dict[str, int]] = {}  # name -> variant -> percent (menus_ussd/evidence/experiments.py)
     ussd_soft_deadline_seconds: float = 2.5
     ussd_hard_deadline_seconds: float = 4.0
     ussd_promise_seconds: float = 0.5  # to write down, after the hard deadline, that an SMS will tell

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway import finance_verbs
 from gateway.errors import CannotRun
 from gateway.menus import verbs as menu_verbs
+from gateway.verbs import reporting
 
 if TYPE_CHECKING:
     from core.database import Database
@@ -206,20 +207,16 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--workers", type=int, default=2)
     _add_report_arguments(verb("report", _report))
     finance_verbs.add_verbs(verbs, _with_database)
-    menu_verbs.add_verbs(verbs)
+    menu_verbs.add_verbs(verbs, _with_database)
     return parser
 
 
 def _add_report_arguments(report: argparse.ArgumentParser) -> None:
     report.add_argument("name", help="for example trial-balance; any other word lists them all")
-    report.add_argument("--format", default="text", help="text, csv, json, xlsx or pdf; some have others (text)")
-    report.add_argument("--language", choices=("fr", "en"), default="fr")
+    reporting(report)
     report.add_argument("--as-of", metavar="WHEN", help="up to the end of a month, a day or an instant (now)")
-    report.add_argument("--since", metavar="WHEN", help="from the beginning of it (from the first journal on)")
-    report.add_argument("--until", metavar="WHEN", help="up to its end (now)")
     report.add_argument("--account", metavar="CODE", help="of which account, for its statement")
     report.add_argument("--order", metavar="ID", help="of which order, for its receipt")
-    report.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
 
 
 def _failed(why: str) -> int:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -23,9 +23,11 @@ from payments.providers import registry
 _TELL_EACH_SECONDS = 1.0
 
 
-async def print_report(database: Database, arguments: argparse.Namespace) -> None:
-    """Make the report and write it where it is wanted. Raises CannotRun."""
-    report = _find(arguments)
+async def print_report(
+    database: Database, arguments: argparse.Namespace, reports: Sequence[Report] = finance.REPORTS
+) -> None:
+    """Make one of `reports` and write it where it is wanted. Raises CannotRun."""
+    report = _find(arguments, reports)
     asked = _asked(database, report, arguments)
     if report is PROVIDER_FLOAT and arguments.as_of is None:
         await _ask_providers(database)
@@ -76,12 +78,11 @@ class Progress:
             self._out.flush()
 
 
-def _find(arguments: argparse.Namespace) -> Report:
-    names = ", ".join(report.name for report in finance.REPORTS)
-    try:
-        report = finance.find(arguments.name)
-    except NotFound:
-        raise CannotRun(f"There is no report {arguments.name}; there are {names}.") from None
+def _find(arguments: argparse.Namespace, reports: Sequence[Report]) -> Report:
+    report = next((one for one in reports if one.name == arguments.name), None)
+    if report is None:
+        names = ", ".join(one.name for one in reports)
+        raise CannotRun(f"There is no report {arguments.name}; there are {names}.")
     if arguments.format not in report.formats:
         raise CannotRun(f"{report.name} is written as {', '.join(report.formats)}, not as {arguments.format}.")
     return report

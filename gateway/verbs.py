@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.errors import CannotRun
@@ -56,6 +57,15 @@ def signed(parser: argparse.ArgumentParser) -> None:
 def formatted(parser: argparse.ArgumentParser, *more: str) -> None:
     """It prints in the asked format."""
     parser.add_argument("--format", choices=("text", *(more or ("csv", "json"))), default="text")
+
+
+def reporting(parser: argparse.ArgumentParser) -> None:
+    """It writes a report about a period, in a format and a language, somewhere."""
+    parser.add_argument("--format", default="text", help="text, csv, json, xlsx or pdf; some have others (text)")
+    parser.add_argument("--language", choices=("fr", "en"), default="fr")
+    parser.add_argument("--since", metavar="WHEN", help="from the beginning of a month, a day or an instant (ever)")
+    parser.add_argument("--until", metavar="WHEN", help="up to its end (now)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
 
 
 def instant(raw: str) -> datetime:

@@ -32,6 +32,7 @@ When = Annotated[
         description="A month `2026-10`, a day `2026-10-31`, or an instant with its offset.",
     ),
 ]
+Format = Annotated[str, QueryParameter(pattern="^[a-z]{1,20}$", description="See `/reports`.")]
 Number = Annotated[int | None, QueryParameter(ge=0, le=2**62)]
 _SUBJECT = "^[a-z0-9:_.-]{1,100}$"
 Subject = Annotated[
@@ -71,7 +72,7 @@ async def list_reports() -> list[ReportView]:
 
 
 @dataclass
-class _AnyFormat(Operation):
+class AnyFormat(Operation):
     """The documented answer: one body, in whichever format was asked for."""
 
     def __post_init__(self) -> None:
@@ -80,12 +81,12 @@ class _AnyFormat(Operation):
             answer.content = {media_type: OpenAPIMediaType(schema=Schema()) for media_type in _MEDIA_TYPES.values()}
 
 
-@get("/reports/{name:str}", responses=problems(401, 403, 404), operation_class=_AnyFormat)
+@get("/reports/{name:str}", responses=problems(401, 403, 404), operation_class=AnyFormat)
 async def make_report(
     request: Request[Any, Any, Any],
     name: Annotated[str, PathParameter(pattern="^[a-z-]{1,40}$")],
     database: TheDatabase,
-    format: Annotated[str, QueryParameter(pattern="^[a-z]{1,20}$", description="See `/reports`.")] = "json",
+    format: Format = "json",
     as_of: When = None,
     since: When = None,
     until: When = None,
@@ -93,13 +94,20 @@ async def make_report(
 ) -> Stream:
     """A report as of a day, or of a period from `since` to the end of `until`; without a time, of all up to now."""
     report = finance.find(name)
-    if format not in report.formats:
-        raise InvalidInput(field="format")
     asked = read(report, now=database.clock.now(), as_of=as_of, since=since, until=until, subject=subject)
-    file = await _made(database, report, asked, form=format, language=language_of(request.scope))
-    ending = _ENDINGS.get(format, format)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"', "Cache-Control": "no-store"}
-    return Stream(_pieces(file), media_type=_MEDIA_TYPES[format], headers=headers)
+    return await answered(request, database, report, asked, form=format)
+
+
+async def answered(
+    request: Request[Any, Any, Any], database: Database, report: Report, asked: Asked, *, form: str
+) -> Stream:
+    """A report as a file. Raises InvalidInput for a format that it is not written in."""
+    if form not in report.formats:
+        raise InvalidInput(field="format")
+    file = await _made(database, report, asked, form=form, language=language_of(request.scope))
+    name = f"{report.name}.{_ENDINGS.get(form, form)}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Stream(_pieces(file), media_type=_MEDIA_TYPES[form], headers=headers)
 
 
 async def _made(database: Database, report: Report, asked: Asked, *, form: str, language: str) -> IO[bytes]:

@@ -7,7 +7,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
-from channels.api import catalogue, finance, ledger, login, orders, reports, wallet, withdrawals
+from channels.api import catalogue, finance, ledger, login, menus, orders, reports, wallet, withdrawals
 from channels.api.access import allow, caller, no_flood
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
@@ -31,6 +31,7 @@ def api_router(settings: Settings) -> Router:
             catalogue.list_landmarks,
             _customers(),
             _finance(),
+            _operations(),
         ],
         guards=[no_flood],
         middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
@@ -86,6 +87,16 @@ def _finance() -> Router:
             ledger.propose_reopening,
         ],
         guards=[allow("finance", "admin")],
+        dependencies={"caller": Provide(caller, sync_to_thread=False)},
+        security=_BEARER,
+    )
+
+
+def _operations() -> Router:
+    return Router(
+        "/ops",
+        route_handlers=[menus.make_menu_report],
+        guards=[allow("support", "finance", "admin")],
         dependencies={"caller": Provide(caller, sync_to_thread=False)},
         security=_BEARER,
     )

@@ -14,6 +14,7 @@ from marketplace.people import service as people
 from marketplace.people.tables import driver
 
 COOK, AT_HOME = "+237671000010", "+237672000006"
+EATER = "+237670000211"  # whose meals are carried; nobody walks their menus, where they could be called off
 AT_WORK = (COOK, AT_HOME)
 
 # Typed where a menu asks for it; the codes are wrong ones, the right ones are nobody's to know.

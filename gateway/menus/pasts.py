@@ -43,6 +43,7 @@ LONG = "Œuvre de l’Être «Très» Élégant\u202fet Interminable du Carrefou
 PIN = "739164"
 _KITCHEN = 10  # in Bonamoussadi
 _FROM = "Bonamoussadi"
+_AT_ONCE = ("OFFERED", "ACCEPTED", "READY")
 
 # One phone for each past that changes what the menus show.
 NEW, REGULAR, NO_RAIL, UNPAID, OFFERED, ON_THE_WAY, BUSY, RICH, WITH_CART = (f"+2376700002{n:02d}" for n in range(9))
@@ -105,8 +106,8 @@ async def with_pasts(database: Database) -> None:
     await may_pay_again(engine, EXPIRED)
     for phone, state in ((REGULAR, "DELIVERED"), (OFFERED, "OFFERED"), (ON_THE_WAY, "PICKED_UP")):
         await an_order(database, phone, state)
-    for state in ("OFFERED", "ACCEPTED", "ACCEPTED", "ACCEPTED", "READY"):
-        await an_order(database, BUSY, state)
+    for phone, state in ((crew.EATER, "ACCEPTED"), (crew.EATER, "ACCEPTED"), *((BUSY, one) for one in _AT_ONCE)):
+        await an_order(database, phone, state)
     await crew.go_to_work(database, quarter=_FROM, pin=PIN)
 
 

@@ -2,12 +2,20 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.verbs import Subparsers
+from gateway.verbs import Subparsers, reporting
+
+if TYPE_CHECKING:
+    from core.database import Database
+
+    Printer = Callable[[Callable[[Database], Awaitable[None]]], None]
 
 
-def add_verbs(verbs: Subparsers) -> None:
+def add_verbs(verbs: Subparsers, with_database: "Printer") -> None:
+    """Every verb about texts and menus."""
     texts = verbs.add_parser("texts", help="Read the catalogues before callers do.")
     _add_check(texts.add_subparsers(metavar="WHAT", required=True))
     menus = verbs.add_parser("menus", help="Prove what callers see, and draw it.")
@@ -16,6 +24,7 @@ def add_verbs(verbs: Subparsers) -> None:
     _add_graph(of_menus)
     _add_record(of_menus)
     _add_replay(of_menus)
+    _add_report(of_menus, with_database)
 
 
 def _add_check(verbs: Subparsers) -> None:
@@ -112,3 +121,18 @@ def _replay(arguments: argparse.Namespace) -> int:
 
     values = dict(pair.partition("=")[::2] for pair in arguments.values)
     return 1 if replay(arguments.files, values, accept=arguments.accept) else 0
+
+
+def _add_report(verbs: Subparsers, with_database: "Printer") -> None:
+    told = "What callers did: where they are lost, how far it is to an order, what an experiment did."
+    report = verbs.add_parser("report", help=told, description=told)
+    report.add_argument("name", nargs="?", default="screens", help="screens, talks or experiments (screens)")
+    reporting(report)
+    report.set_defaults(run=lambda arguments: _report(arguments, with_database), as_of=None, account=None, order=None)
+
+
+def _report(arguments: argparse.Namespace, with_database: "Printer") -> None:
+    from gateway.reports import print_report
+    from menus_ussd.evidence.reports import REPORTS
+
+    with_database(lambda database: print_report(database, arguments, REPORTS))
