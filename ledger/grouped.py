@@ -26,7 +26,7 @@ from ledger.errors import LedgerBusy, PostingUnknown
 from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places, same_request
 
 _LOOK = "SELECT locked_accounts($1)"
-_POST = f"SELECT journal_ids, verdicts FROM post_journals({places(19)})"  # noqa: S608 - placeholders only
+_POST = f"SELECT journal_ids, verdicts FROM post_journals($1, false, {places(18, first=2)})"  # noqa: S608 - placeholders only
 # A second flush is put together and written while the first one commits. More only queue up behind each other.
 _LANES = 2
 _MOST = 500

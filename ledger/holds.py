@@ -16,7 +16,7 @@ from sqlalchemy import text
 from core.database import Database, Tx
 from ledger.chart import Account
 from ledger.errors import HoldClosed, InvalidLegAmount, LedgerBusy
-from ledger.journals import MAX_AMOUNT, Journal, Leg, Posted, one, places
+from ledger.journals import MAX_AMOUNT, Journal, Leg, Posted, many, places
 from ledger.service import call, check_in
 
 _OPEN = f"SELECT hold_id, replayed FROM open_hold({places(7)})"  # noqa: S608 - placeholders only
@@ -76,7 +76,7 @@ async def capture(
     """
     journal = Journal(key=key, kind=kind, legs=legs, actor=actor, metadata=metadata)
     check_in(tx, journal)
-    row = await call(tx, _CAPTURE, hold_id, *one(journal, now=tx.now))
+    row = await call(tx, _CAPTURE, hold_id, *many([journal], now=tx.now))
     return Posted(row[0], row[1])
 
 

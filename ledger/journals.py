@@ -155,9 +155,11 @@ def places(count: int, *, first: int = 1) -> str:
     return ", ".join(f"${number}" for number in range(first, first + count))
 
 
-def one(journal: Journal, *, now: datetime, moving_on: bool = False) -> tuple[Any, ...]:
-    """The arguments of `post_journal`."""
-    accounts, details = Accounts([journal]), _details(journal)
+def single(journal: Journal, *, now: datetime, moving_on: bool = False) -> tuple[Any, ...]:
+    """The arguments of `post_leg`, for a journal of one leg."""
+    (leg,) = journal.legs
+    first, second, change = _in_order(leg)
+    details = _details(journal)
     return (
         journal.key,
         _fingerprint(journal, details),
@@ -168,13 +170,22 @@ def one(journal: Journal, *, now: datetime, moving_on: bool = False) -> tuple[An
         journal.reverses,
         details if journal.metadata else None,
         moving_on,
-        *accounts.columns,
-        *accounts.sides(journal.legs),
+        first.currency,
+        change,
+        *(first.code, first.kind, first.floor, first.ceiling, first.hot),
+        *(second.code, second.kind, second.floor, second.ceiling, second.hot),
     )
 
 
+def _in_order(leg: Leg) -> tuple[Account, Account, int]:
+    """Both accounts in the order of their codes, and what the first is debited with."""
+    if leg.debit.code < leg.credit.code:
+        return leg.debit, leg.credit, leg.amount
+    return leg.credit, leg.debit, -leg.amount
+
+
 def many(journals: Sequence[Journal], *, now: datetime) -> tuple[Any, ...]:
-    """The arguments of `post_journals`, `judging` left out: one row a leg. Raises AccountMismatch."""
+    """The arguments of `post_journals` after `judging` and `moving_on`: one row a leg. Raises AccountMismatch."""
     accounts = Accounts(journals)
     legs = [leg for journal in journals for leg in journal.legs]
     rows = [row for number, journal in enumerate(journals, start=1) for row in _rows(number, journal, now)]

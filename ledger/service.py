@@ -17,12 +17,12 @@ from core.effects import KeyReused
 from core.errors import NotFound
 from ledger.chart import Account
 from ledger.errors import NotReversible
-from ledger.journals import Journal, Leg, Posted, check, fact, many, one, places
+from ledger.journals import Journal, Leg, Posted, check, fact, many, places, single
 
 __all__ = ("Journal", "Leg", "Posted", "balance", "post", "post_many", "reverse")
 
-_POST = f"SELECT posted_id, replayed FROM post_journal({places(18)})"  # noqa: S608 - placeholders only
-_POST_MANY = f"SELECT journal_ids, verdicts FROM post_journals(false, {places(18)})"  # noqa: S608 - placeholders only
+_POST_LEG = f"SELECT posted_id, replayed FROM post_leg({places(21)})"  # noqa: S608 - placeholders only
+_POST = f"SELECT journal_ids, verdicts FROM post_journals(false, {places(19)})"  # noqa: S608 - placeholders only
 _BALANCE = "SELECT balance FROM account_balance WHERE code = $1"
 
 
@@ -52,8 +52,15 @@ async def post(
 
 async def _post(tx: Tx, journal: Journal, *, moving_on: bool = False) -> Posted:
     check_in(tx, journal)
-    row = await call(tx, _POST, *one(journal, now=tx.now, moving_on=moving_on))
-    return Posted(row[0], row[1])
+    if len(journal.legs) == 1:
+        row = await call(tx, _POST_LEG, *single(journal, now=tx.now, moving_on=moving_on))
+        return Posted(row[0], row[1])
+    return (await _post_all(tx, [journal], moving_on=moving_on))[0]
+
+
+async def _post_all(tx: Tx, journals: Sequence[Journal], *, moving_on: bool = False) -> list[Posted]:
+    row = await call(tx, _POST, moving_on, *many(journals, now=tx.now))
+    return [Posted(id, bool(verdict)) for id, verdict in zip(row[0], row[1], strict=True)]
 
 
 async def post_many(tx: Tx, journals: Sequence[Journal]) -> list[Posted]:
@@ -62,10 +69,7 @@ async def post_many(tx: Tx, journals: Sequence[Journal]) -> list[Posted]:
         raise KeyReused()
     for journal in journals:
         check_in(tx, journal)
-    if not journals:
-        return []
-    row = await call(tx, _POST_MANY, *many(journals, now=tx.now))
-    return [Posted(id, bool(verdict)) for id, verdict in zip(row[0], row[1], strict=True)]
+    return await _post_all(tx, journals) if journals else []
 
 
 def check_in(tx: Tx, journal: Journal) -> None:

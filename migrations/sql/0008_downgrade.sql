@@ -20,7 +20,7 @@ FROM account LEFT JOIN LATERAL (
     SELECT balance, seq FROM numbered WHERE account_id = account.id ORDER BY seq DESC LIMIT 1
 ) AS last ON true;
 
-DROP FUNCTION post_journal, post_journals, judge_journals, locked_accounts, open_hold, end_hold, capture_hold, mark_balances,
+DROP FUNCTION post_leg, belonging_to, post_journals, judge_journals, locked_accounts, open_hold, end_hold, capture_hold, mark_balances,
               close_period, complete_period, reopen_period, open_account;
 DROP FUNCTION entries_before, entries_up_to, entries_since_marks, entries_of;
 DROP VIEW account_family, account_balance, entry, journal;

@@ -58,12 +58,13 @@ BEGIN
 END
 $$;
 
+-- The rest of the arguments are those of post_journals, for one journal.
 CREATE FUNCTION capture_hold(
     captured_id bigint,
-    journal_key text, fingerprint bytea, journal_kind text, effective timestamptz, recorded timestamptz,
-    actor text, reversed bigint, detail text, moving_on boolean,
+    keys text[], fingerprints bytea[], journal_kinds text[], effective timestamptz[], recorded timestamptz,
+    actors text[], reversed bigint[], details text[],
     codes text[], kinds text[], currencies text[], floors bigint[], ceilings bigint[], hots boolean[],
-    debits int[], credits int[], amounts bigint[],
+    leg_journals int[], debits int[], credits int[], amounts bigint[],
     OUT posted_id bigint, OUT replayed boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_variable
@@ -71,8 +72,8 @@ DECLARE
     caught hold;
     taken bigint;
 BEGIN
-    -- As in post_journal, before any account: whoever posts under this key waits here, not in a circle.
-    PERFORM pg_advisory_xact_lock(hashtextextended(journal_key, 8));
+    -- As in post_journals, before any account: whoever posts under this key waits here, not in a circle.
+    PERFORM pg_advisory_xact_lock(hashtextextended(keys[1], 8));
     SELECT * INTO caught FROM hold WHERE id = captured_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no such hold' USING ERRCODE = 'LE010';
@@ -89,12 +90,12 @@ BEGIN
         PERFORM FROM account WHERE code = ANY (codes) AND NOT hot ORDER BY code FOR NO KEY UPDATE;
         UPDATE account SET held = held - caught.amount WHERE id = caught.account_id;
     ELSIF caught.state <> 'captured'
-          OR NOT EXISTS (SELECT FROM posting WHERE journal_id = caught.journal_id AND key = journal_key) THEN
+          OR NOT EXISTS (SELECT FROM posting WHERE journal_id = caught.journal_id AND key = keys[1]) THEN
         RAISE EXCEPTION 'the hold has ended' USING ERRCODE = 'LE007';
     END IF;
-    SELECT posted.posted_id, posted.replayed INTO posted_id, replayed
-    FROM post_journal(journal_key, fingerprint, journal_kind, effective, recorded, actor, reversed, detail, moving_on,
-                      codes, kinds, currencies, floors, ceilings, hots, debits, credits, amounts) AS posted;
+    SELECT posted.journal_ids[1], posted.verdicts[1] = 1 INTO posted_id, replayed
+    FROM post_journals(false, false, keys, fingerprints, journal_kinds, effective, recorded, actors, reversed, details,
+                       codes, kinds, currencies, floors, ceilings, hots, leg_journals, debits, credits, amounts) AS posted;
     IF caught.state = 'open' THEN
         IF replayed THEN
             RAISE EXCEPTION 'the key belongs to a journal outside this hold' USING ERRCODE = 'LE002';

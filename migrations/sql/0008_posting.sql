@@ -1,19 +1,21 @@
--- The only writers of the ledger. `post_journal` serves callers who post inside their own transaction, statement by
--- statement. `post_journals` serves the flusher, which has some hundreds at once that have nothing to do with each
--- other, and pays each statement once for all of them. Both keep the same rules; the tests drive both by one model.
+-- The only writers of the ledger. `post_leg` serves the commonest journal, of one leg, and takes plain values: half the
+-- price. `post_journals` serves everything else: the journal of several legs, the flusher, which has some hundreds at
+-- once that have nothing to do with each other; it pays each statement once for all of them. Both keep the same rules;
+-- the tests drive both by one model.
 --
--- Accounts come as parallel arrays in the order of their codes, so that everybody locks them in one order; legs name
--- them by their place, counted from 1. Hot accounts are only looked at: nobody waits for their rows, and their balance
--- is summed up later. The transaction has its id before a journal takes its number: a number that is in sight is then
--- final once every transaction older than the look has ended, which is what seals and marks go by.
+-- Accounts come in the order of their codes, so that everybody locks them in one order. Hot accounts are only looked
+-- at: nobody waits for their rows, and their balance is summed up later. The transaction has its id before a journal
+-- takes its number: a number that is in sight is then final once every transaction older than the look has ended,
+-- which is what seals and marks go by.
 --
 -- A session that first plans these statements on empty tables would keep sequential scans for good, and would plan the
 -- look-ups by array anew on every call, a fifth of the time it takes: hence the settings.
-CREATE FUNCTION post_journal(
+CREATE FUNCTION post_leg(
     journal_key text, fingerprint bytea, journal_kind text, effective timestamptz, recorded timestamptz,
     actor text, reversed bigint, detail text, moving_on boolean,
-    codes text[], kinds text[], currencies text[], floors bigint[], ceilings bigint[], hots boolean[],
-    debits int[], credits int[], amounts bigint[],
+    leg_currency text, change bigint,  -- of the first account, in debits: below zero when it is the credited one
+    first_code text, first_kind text, first_floor bigint, first_ceiling bigint, first_hot boolean,
+    second_code text, second_kind text, second_floor bigint, second_ceiling bigint, second_hot boolean,
     OUT posted_id bigint, OUT replayed boolean)
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -22,30 +24,16 @@ SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    nothing constant bigint[] := array_fill(0::bigint, ARRAY[cardinality(codes)]);
     first_fingerprint bytea;
     open_from timestamptz;
-    changes bigint[] := nothing;  -- net debits of each account by this journal, so far
-    lowest bigint[] := nothing;   -- the least and the most of it between two legs
-    highest bigint[] := nothing;
-    moves bigint[] := nothing;
-    debit_changes bigint[];
-    credit_changes bigint[];
-    debit_moves bigint[];
-    credit_moves bigint[];
-    ids bigint[];
-    signs int[];
-    balances bigint[];  -- before this journal
-    versions bigint[];
-    row record;
-    debited int;
-    credited int;
+    first account;
+    second account;
+    debited account;
+    credited account;
+    done text;  -- an assignment costs less than a statement
 BEGIN
-    IF cardinality(amounts) = 0 THEN
-        RAISE EXCEPTION 'a journal needs a leg' USING ERRCODE = 'LE001';
-    END IF;
     -- A second caller with this key waits here until the first has committed or rolled back, and finds its journal.
-    PERFORM pg_advisory_xact_lock(hashtextextended(journal_key, 8));
+    done := pg_advisory_xact_lock(hashtextextended(journal_key, 8));
     SELECT journal_id, request_hash INTO posted_id, first_fingerprint FROM posting WHERE key = journal_key;
     replayed := FOUND;
     IF replayed AND first_fingerprint = fingerprint THEN
@@ -53,97 +41,83 @@ BEGIN
     ELSIF replayed THEN
         RAISE EXCEPTION 'the key belongs to another journal' USING ERRCODE = 'LE002';
     END IF;
-    PERFORM pg_current_xact_id();  -- before this look at the books: whoever closes a period waits for older transactions
+    done := pg_current_xact_id();  -- before this look at the books: whoever closes a period waits for older transactions
     SELECT closed_until INTO STRICT open_from FROM books;
     IF effective < open_from THEN
         IF NOT moving_on THEN
             RAISE EXCEPTION 'the period is closed' USING ERRCODE = 'LE006';
         END IF;
-        detail := coalesce(detail::jsonb, '{}') || jsonb_build_object('belongs_to', effective);
+        detail := belonging_to(detail, effective);
         effective := open_from;
     END IF;
 
-    FOR leg IN 1 .. cardinality(amounts) LOOP
-        debited := debits[leg];
-        credited := credits[leg];
-        IF currencies[debited] <> currencies[credited] THEN
-            RAISE EXCEPTION 'a leg needs one currency' USING ERRCODE = 'LE004';
+    -- The floor, and that two accounts are two, are constraints.
+    LOOP
+        IF first_hot THEN
+            SELECT * INTO first FROM account WHERE code = first_code;
+        ELSE
+            UPDATE account SET balance = balance + debit_sign * change, version = version + 1
+            WHERE code = first_code RETURNING * INTO first;
         END IF;
-        changes[debited] := changes[debited] + amounts[leg];
-        changes[credited] := changes[credited] - amounts[leg];
-        highest[debited] := greatest(highest[debited], changes[debited]);
-        lowest[credited] := least(lowest[credited], changes[credited]);
-        moves[debited] := moves[debited] + 1;
-        moves[credited] := moves[credited] + 1;
-        debit_changes[leg] := changes[debited];
-        credit_changes[leg] := changes[credited];
-        debit_moves[leg] := moves[debited];
-        credit_moves[leg] := moves[credited];
+        EXIT WHEN FOUND;
+        PERFORM open_account(first_code, first_kind, leg_currency, first_floor, first_ceiling, first_hot, recorded);
     END LOOP;
-
-    FOR place IN 1 .. cardinality(codes) LOOP
-        LOOP
-            IF hots[place] THEN
-                SELECT id, NULL::int AS sign, NULL::bigint AS before, NULL::bigint AS seq, NULL::bigint AS low,
-                       NULL::bigint AS high, kind = kinds[place] AND currency = currencies[place] AND hot AS known
-                INTO row FROM account WHERE code = codes[place];
-            ELSE
-                UPDATE account SET balance = balance + debit_sign * changes[place], version = version + moves[place]
-                WHERE code = codes[place]
-                RETURNING id, debit_sign::int AS sign, balance - debit_sign * changes[place] AS before,
-                          version - moves[place] AS seq, min_balance + held AS low, max_balance AS high,
-                          kind = kinds[place] AND currency = currencies[place] AND NOT hot AS known
-                INTO row;
-            END IF;
-            EXIT WHEN FOUND;
-            INSERT INTO account (code, family, kind, currency, debit_sign, hot, min_balance, max_balance, opened_at)
-            VALUES (codes[place], family_of(codes[place]), kinds[place], currencies[place], sign_of(kinds[place]),
-                    hots[place], floors[place], ceilings[place], recorded)
-            ON CONFLICT (code) DO NOTHING;
-        END LOOP;
-        IF NOT row.known THEN
-            RAISE EXCEPTION 'an account has another kind, currency or limit' USING ERRCODE = 'LE003';
+    LOOP
+        IF second_hot THEN
+            SELECT * INTO second FROM account WHERE code = second_code;
+        ELSE
+            UPDATE account SET balance = balance - debit_sign * change, version = version + 1
+            WHERE code = second_code RETURNING * INTO second;
         END IF;
-        ids[place] := row.id;
-        signs[place] := row.sign;
-        balances[place] := row.before;
-        versions[place] := row.seq;
-        -- The constraint on the row has seen the balance at the end; here is what it was between two legs.
-        IF row.before + least(row.sign * lowest[place], row.sign * highest[place]) < row.low THEN
-            RAISE EXCEPTION 'an account would fall below its floor'
-                USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_account_floor';
-        ELSIF row.before + greatest(row.sign * lowest[place], row.sign * highest[place]) > row.high THEN
-            RAISE EXCEPTION 'an account would rise above its ceiling'
-                USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_account_ceiling';
-        END IF;
+        EXIT WHEN FOUND;
+        PERFORM open_account(second_code, second_kind, leg_currency, second_floor, second_ceiling, second_hot, recorded);
     END LOOP;
+    IF first.kind <> first_kind OR first.currency <> leg_currency OR first.hot <> first_hot
+       OR second.kind <> second_kind OR second.currency <> leg_currency OR second.hot <> second_hot THEN
+        RAISE EXCEPTION 'an account has another kind, currency or limit' USING ERRCODE = 'LE003';
+    ELSIF first.balance > first.max_balance OR second.balance > second.max_balance THEN
+        RAISE EXCEPTION 'an account would rise above its ceiling'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_account_ceiling';
+    END IF;
+    IF first_hot THEN
+        first.version := NULL;
+        first.balance := NULL;
+    END IF;
+    IF second_hot THEN
+        second.version := NULL;
+        second.balance := NULL;
+    END IF;
+    IF change > 0 THEN
+        debited := first;
+        credited := second;
+    ELSE
+        debited := second;
+        credited := first;
+    END IF;
 
     posted_id := nextval('journal_id');
-    FOR leg IN 1 .. cardinality(amounts) LOOP
-        debited := debits[leg];
-        credited := credits[leg];
-        INSERT INTO posting (journal_id, leg, amount, debit_account, debit_seq, debit_balance,
-                             credit_account, credit_seq, credit_balance, effective_at, recorded_at, kind,
-                             key, request_hash, actor, reverses, metadata)
-        VALUES (posted_id, leg, amounts[leg],
-                ids[debited], versions[debited] + debit_moves[leg],
-                balances[debited] + signs[debited] * debit_changes[leg],
-                ids[credited], versions[credited] + credit_moves[leg],
-                balances[credited] + signs[credited] * credit_changes[leg], effective, recorded, journal_kind,
-                CASE leg WHEN 1 THEN journal_key END, CASE leg WHEN 1 THEN fingerprint END,
-                CASE leg WHEN 1 THEN actor END, CASE leg WHEN 1 THEN reversed END,
-                CASE leg WHEN 1 THEN detail::jsonb END);
-    END LOOP;
+    INSERT INTO posting (journal_id, leg, amount, debit_account, debit_seq, debit_balance,
+                         credit_account, credit_seq, credit_balance, effective_at, recorded_at, kind,
+                         key, request_hash, actor, reverses, metadata)
+    VALUES (posted_id, 1, abs(change), debited.id, debited.version, debited.balance,
+            credited.id, credited.version, credited.balance, effective, recorded, journal_kind,
+            journal_key, fingerprint, actor, reversed, detail::jsonb);
 END
 $$;
 
+-- The metadata of a journal that would have counted at another time, had the period not been closed.
+CREATE FUNCTION belonging_to(detail text, effective timestamptz) RETURNS text
+RETURN (coalesce(detail::jsonb, '{}') || jsonb_build_object('belongs_to', effective))::text;
+
 -- Many journals of different keys, leg by leg: what belongs to a journal comes with its first leg, and `leg_journals`
--- counts them from 1. All or none, unless `judging`: then each journal gets a verdict, and those that can be posted are.
+-- counts them from 1; legs name accounts by their place, counted from 1, too. All or none, unless `judging`: then each
+-- journal gets a verdict, and those that can be posted are. With `moving_on`, what belongs to a closed period counts from
+-- the beginning of the open one.
 -- 0 posted, 1 posted before, 2 the key belongs to another journal, 3 too little, 4 too much, 5 the period is closed.
 --
 -- Inside a query an array is unnested and never subscripted: that would walk it from its beginning for each element.
 CREATE FUNCTION post_journals(
-    judging boolean,
+    judging boolean, moving_on boolean,
     keys text[], fingerprints bytea[], kinds text[], effective timestamptz[], recorded timestamptz,
     actors text[], reversed bigint[], details text[],
     codes text[], account_kinds text[], currencies text[], floors bigint[], ceilings bigint[], hots boolean[],
@@ -177,6 +151,7 @@ DECLARE
     debit_ids bigint[] := no_leg;
     credit_ids bigint[] := no_leg;
     posting_ids bigint[] := no_leg;
+    open_from timestamptz;
     missing int;
     begun int := 0;  -- journals
     of_journal int;
@@ -185,16 +160,28 @@ DECLARE
     credited int;
     change bigint;
     row record;
+    done text;
 BEGIN
     PERFORM pg_advisory_xact_lock(lock)
     FROM (SELECT hashtextextended(key, 8) AS lock FROM unnest(keys) AS key WHERE key IS NOT NULL ORDER BY 1) AS locks;
-    PERFORM pg_current_xact_id();  -- before the look at the books, as above
+    done := pg_current_xact_id();  -- before the look at the books, as above
     SELECT array_agg(first.journal_id ORDER BY number),
            array_agg(CASE WHEN first.journal_id IS NOT NULL THEN (first.request_hash <> fingerprint)::int + 1
                           WHEN asked.effective < closed_until THEN 5 ELSE 0 END ORDER BY number)
     INTO journal_ids, verdicts
     FROM unnest(keys, fingerprints, effective) WITH ORDINALITY AS asked (key, fingerprint, effective, number)
     CROSS JOIN books LEFT JOIN posting AS first ON first.key = asked.key WHERE asked.key IS NOT NULL;
+    IF moving_on AND 5 = ANY (verdicts) THEN
+        SELECT closed_until INTO STRICT open_from FROM books;
+        FOR leg IN 1 .. cardinality(amounts) LOOP
+            CONTINUE WHEN verdicts[leg_journals[leg]] <> 5;
+            IF keys[leg] IS NOT NULL THEN
+                details[leg] := belonging_to(details[leg], effective[leg]);
+            END IF;
+            effective[leg] := open_from;
+        END LOOP;
+        verdicts := array_replace(verdicts, 5, 0);
+    END IF;
     IF judging THEN
         verdicts := judge_journals(
             verdicts, codes, account_kinds, floors, ceilings, leg_journals, debits, credits, amounts);
@@ -377,4 +364,4 @@ WITH free AS MATERIALIZED (SELECT id FROM account WHERE code = ANY (codes) AND N
 SELECT coalesce(array_agg(code), '{}') FROM account
 WHERE code = ANY (codes) AND NOT hot AND id NOT IN (SELECT id FROM free)
 $$;
-REVOKE ALL ON FUNCTION post_journal, post_journals, judge_journals, locked_accounts FROM PUBLIC;
+REVOKE ALL ON FUNCTION post_leg, belonging_to, post_journals, judge_journals, locked_accounts FROM PUBLIC;

@@ -9,7 +9,7 @@ import pytest
 from core.database import Database
 from ledger import chart
 from ledger.holds import hold
-from ledger.service import Journal, Leg, balance, post, post_many, reverse
+from ledger.service import Leg, balance, post, reverse
 from tests.ledger.books import ANNA, BEN, FLOAT, give
 
 pytestmark = pytest.mark.anyio
@@ -89,14 +89,33 @@ async def test_the_schema_refuses_even_its_owner(owner: Database, constraint: st
     assert refused.value.constraint_name == constraint
 
 
-ONE = "SELECT post_journal('k', 'h', 'raw', $1, $1, NULL, NULL, NULL, false, $2, $3, $4, $5, $5, $6, $7, $8, $9)"
+LEG = (
+    "SELECT post_leg('k', 'h', 'raw', $1, $1, NULL, NULL, NULL, false, 'XAF', $2,"
+    " $3, $5, NULL, NULL, true, $4, $5, NULL, NULL, true)"
+)
 MANY = (
-    "SELECT post_journals(false, '{k}', '{h}', '{raw}', ARRAY[$1::timestamptz], $1, '{NULL}', '{NULL}', '{NULL}',"
-    " $2, $3, $4, $5, $5, $6, array_fill(1, ARRAY[cardinality($9::bigint[])]), $7, $8, $9)"
+    "SELECT post_journals(false, false, '{k}', '{h}', '{raw}', ARRAY[$1::timestamptz], $1, '{NULL}', '{NULL}',"
+    " '{NULL}', $2, $3, $4, $5, $5, $6, array_fill(1, ARRAY[cardinality($9::bigint[])]), $7, $8, $9)"
 )
 
 
-@pytest.mark.parametrize("call", [ONE, MANY])
+@pytest.mark.parametrize(
+    ("sqlstate", "kind", "codes", "change"),
+    [
+        ("23514", "asset", ["a", "b"], 0),
+        ("23514", "asset", ["a", "a"], 5),
+        ("23502", "treasure", ["a", "b"], 5),
+    ],
+)
+async def test_the_function_for_one_leg_trusts_no_caller(
+    database: Database, sqlstate: str, kind: str, codes: list[str], change: int
+) -> None:
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        async with database.transaction() as tx:
+            await (await tx.driver()).execute(LEG, tx.now, change, *codes, kind)
+    assert refused.value.sqlstate == sqlstate
+
+
 @pytest.mark.parametrize(
     ("sqlstate", "kind", "codes", "legs"),
     [
@@ -109,15 +128,15 @@ MANY = (
         ("23514", "asset", ["a", "a"], ([1], [2], [5])),
     ],
 )
-async def test_the_functions_trust_no_caller(
-    database: Database, call: str, sqlstate: str, kind: str, codes: list[str], legs: tuple[list[int], ...]
+async def test_the_function_for_many_trusts_no_caller(
+    database: Database, sqlstate: str, kind: str, codes: list[str], legs: tuple[list[int], ...]
 ) -> None:
     each = range(len(codes))
     currencies = ["PTS" if code == "points" else "XAF" for code in codes]
     with pytest.raises(asyncpg.PostgresError) as refused:
         async with database.transaction() as tx:
             await (await tx.driver()).execute(
-                call, tx.now, codes, [kind for _ in each], currencies, [None for _ in each], [True for _ in each], *legs
+                MANY, tx.now, codes, [kind for _ in each], currencies, [None for _ in each], [True for _ in each], *legs
             )
     assert refused.value.sqlstate == sqlstate
 
@@ -144,7 +163,8 @@ async def test_the_service_may_post_and_read_without_a_right_to_write(database: 
 
 async def test_a_stranger_may_not_post(database: Database) -> None:
     writers = [
-        "post_journal",
+        "post_leg",
+        "belonging_to",
         "post_journals",
         "judge_journals",
         "locked_accounts",
@@ -172,11 +192,10 @@ async def test_plans_made_while_the_tables_are_tiny_still_use_the_indexes(
     async with database.transaction() as tx:
         for n in range(20):
             wallet = chart.wallet(uuid4())
-            journal = Journal(key=f"k{n}", kind="top_up", legs=[Leg(FLOAT, ANNA, 1), Leg(ANNA, wallet, 1)])
             if together:
-                await post_many(tx, [journal])
+                await post(tx, key=f"k{n}", kind="top_up", legs=[Leg(FLOAT, ANNA, 1), Leg(ANNA, wallet, 1)])
             else:
-                await post(tx, key=journal.key, kind=journal.kind, legs=journal.legs)
+                await post(tx, key=f"k{n}", kind="top_up", legs=[Leg(FLOAT, wallet, 1)])
         scans = await (await tx.driver()).fetch(
             "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('account', 'posting')"
         )

@@ -106,14 +106,19 @@ async def test_the_grouped_door_refuses_it_too_and_only_it(database: Database) -
     assert await held(database, ANNA) == 7
 
 
-async def test_what_moves_on_counts_from_the_open_period_and_says_when_it_belonged(database: Database) -> None:
+@pytest.mark.parametrize("legs", [(Leg(FLOAT, ANNA, 100),), (Leg(FLOAT, ANNA, 100), Leg(ANNA, BEN, 40))])
+async def test_what_moves_on_counts_from_the_open_period_and_says_when_it_belonged(
+    database: Database, legs: tuple[Leg, ...]
+) -> None:
     await close(database)
-    first = await dated(database, "late", NOON, Leg(FLOAT, ANNA, 100), moving_on=True)
-    again = await dated(database, "late", NOON, Leg(FLOAT, ANNA, 100), moving_on=True)
+    first = await dated(database, "late", NOON, *legs, moving_on=True)
+    again = await dated(database, "late", NOON, *legs, moving_on=True)
     assert (again.journal_id, again.replayed) == (first.journal_id, True)
     async with database.reading() as tx:
         found = await tx.one(text("SELECT effective_at, metadata ->> 'belongs_to' AS at FROM journal"))
+        days = await tx.all(text("SELECT DISTINCT effective_at FROM posting"))
     assert (found.effective_at, datetime.fromisoformat(found.at)) == (OCTOBER.ends_at, NOON)
+    assert [row.effective_at for row in days] == [OCTOBER.ends_at]
 
 
 async def test_a_key_that_was_posted_in_time_is_answered_for_ever(database: Database) -> None:
@@ -237,9 +242,8 @@ END $$
 async def _judged(database: Database, journal: Journal) -> Posted:
     """As the grouped door has a batch judged in which something was refused."""
     async with database.transaction() as tx:
-        row = await call(
-            tx, f"SELECT journal_ids, verdicts FROM post_journals({places(19)})", True, *many([journal], now=tx.now)
-        )
+        judging = f"SELECT journal_ids, verdicts FROM post_journals(true, false, {places(18)})"
+        row = await call(tx, judging, *many([journal], now=tx.now))
     assert row["verdicts"] == [0]
     return Posted(row["journal_ids"][0], replayed=False)
 

@@ -60,7 +60,7 @@ async def test_every_writer_of_the_ledger_may_be_called_and_no_helper_of_theirs(
         SELECT array_agg(proname::text) FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace AND prosecdef = $1 AND has_function_privilege(oid, 'EXECUTE')
     """
-    writers = {"post_journal", "post_journals", "open_hold", "end_hold", "capture_hold", "mark_balances"}
+    writers = {"post_leg", "post_journals", "open_hold", "end_hold", "capture_hold", "mark_balances"}
     assert set(await ask(database, functions, True)) >= writers  # type: ignore[call-overload]
     assert "judge_journals" not in await ask(database, functions, False)  # type: ignore[operator]
 
