@@ -25,7 +25,7 @@ async def driver(call: Call, driver_id: UUID) -> End:
     """What a driver can do now. Whoever looks here is awake: it counts as being heard of."""
     await call.draft("staff.heard", delivery.heard_from, driver_id=driver_id)
     quarter = await call.look("staff.where", _where, driver_id=driver_id)
-    held = await call.look("staff.jobs", sheets.jobs, driver_id=driver_id)
+    held = await call.look("staff.held", sheets.jobs, driver_id=driver_id)
     offered = await call.look("staff.offered", sheets.offers, driver_id=driver_id)
     lines = _lines(call, quarter is not None, held, offered)
     if quarter:
