@@ -5,6 +5,7 @@ from uuid import UUID
 from core import four_eyes
 from core.database import Tx
 from core.four_eyes import Proposal
+from core.phones import mask_phone
 from ledger.errors import InsufficientFunds
 from marketplace.payouts import service
 from marketplace.payouts.service import Owner, Payout, Wanted
@@ -18,7 +19,8 @@ async def propose(
 ) -> Proposal:
     """Put a payout of any size before another finance user. Nothing is set aside meanwhile.
 
-    With `key` it is the payout of that key, however often it is proposed.
+    Whoever approves sees the payee's number, masked. With `key` it is the payout of that key, however often it is
+    proposed.
 
     Raises InsufficientFunds when that much is not there now, AlreadyProposed, InvalidInput.
     """
@@ -26,7 +28,7 @@ async def propose(
     if amount_xaf > await service.free(tx, owner, owner_id):
         raise InsufficientFunds()
     details = {"owner": owner, "owner_id": str(owner_id), "payee_id": str(payee.id), "amount_xaf": amount_xaf}
-    details |= {"key": key} if key else {}
+    details |= {"phone": mask_phone(payee.phone), **({"key": key} if key else {})}
     return await four_eyes.propose(tx, kind=KIND, subject=f"{owner}:{owner_id}", details=details, reason=reason, by=by)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.database import Tx
 from core.phones import mask_phone
-from ledger.rendering import Column, Table
+from ledger.rendering import Column, ReportTooLong, Table
 
 
 class Line(Struct, frozen=True):
@@ -44,13 +44,18 @@ SELECT payout.id, payout.created_at, owner, payout.amount_xaf, paid_xaf, purpose
              AND earlier.state <> 'FAILED'), '-infinity')) AS orders
 FROM payout JOIN person ON person.id = payee_id LEFT JOIN restaurant ON restaurant.id = owner_id
 WHERE payout.created_at >= :since AND payout.created_at < :until
-ORDER BY payout.created_at, payout.id LIMIT :limit
+ORDER BY payout.created_at, payout.id LIMIT :most + 1
 """)
 
 
-async def payouts(tx: Tx, *, since: datetime, until: datetime, limit: int = 10_000) -> list[Line]:
-    """The payouts asked for from `since` to before `until`, the oldest first."""
-    rows = await tx.all(_PAYOUTS, {"since": since, "until": until, "limit": limit})
+async def payouts(tx: Tx, *, since: datetime, until: datetime, most: int = 10_000) -> list[Line]:
+    """The payouts asked for from `since` to before `until`, the oldest first. Raises ReportTooLong beyond `most`.
+
+    `gateway report payouts` has no such limit: it says less of each, and writes while it reads.
+    """
+    rows = await tx.all(_PAYOUTS, {"since": since, "until": until, "most": most})
+    if len(rows) > most:
+        raise ReportTooLong(rows=most)
     return [Line(**{**row._mapping, "phone": mask_phone(tx.keys.decrypt(row.phone))}) for row in rows]
 
 

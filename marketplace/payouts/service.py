@@ -1,7 +1,8 @@
 """Payouts: what a restaurant, a driver or a customer has with us, sent to a phone.
 
 A payout larger than one operation goes out in instalments, one after another: the next is due a minute after the
-last one has arrived, and nothing of it is set aside before.
+last one has arrived, and nothing of it is set aside before. One that is refused ends the payout: its payee is told what
+stays owed, and may ask again.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from core.clock import day_start
 from core.database import Database, Tx
 from core.effects import KeyReused
+from core.errors import GatewayError
 from core.ids import new_reference
 from core.logs import logger
 from ledger import chart
@@ -178,10 +180,14 @@ async def _continue(database: Database, payout_id: UUID) -> None:
         if row is None:
             return
         following = _payout(row)
-        if await available(tx, payable(following.owner, following.owner_id)) < _instalment(tx, following):
-            await _end(tx, following)  # it was spent meanwhile
-        else:
-            await _send_next(tx, following)
+        try:
+            async with tx.attempt():
+                await _send_next(tx, following)
+        except GatewayError as refusal:  # spent meanwhile, or no provider moves such money any more
+            if refusal.retryable:
+                raise
+            log.warning("payouts.refused", payout=str(payout_id), refusal=refusal.code)
+            await _end(tx, following)
 
 
 async def _send_next(tx: Tx, made: Payout) -> Payout:

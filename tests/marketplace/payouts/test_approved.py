@@ -2,7 +2,9 @@
 
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from core import four_eyes
 from core.four_eyes import Proposal, SelfApproval
@@ -13,6 +15,7 @@ from marketplace.payouts import approved
 from marketplace.payouts import service as payouts
 from marketplace.payouts.errors import PayoutLimit
 from marketplace.payouts.service import Payout
+from marketplace.payouts.tables import payout
 from tests.support.town import KITCHEN, Town
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +93,25 @@ async def test_an_instalment_whose_money_is_gone_ends_the_payout(town: Town) -> 
     await next_instalment(town)
     assert (await withdrawals(town), await owed(town)) == ([400_000], 399_999)
     assert "400000F restent" in (await town.texts(KITCHEN))[-1]
+
+
+async def test_an_instalment_that_no_provider_takes_ends_the_payout_and_its_payee_is_told(town: Town) -> None:
+    await earn(town, 800_000)
+    await approve(town, (await propose(town, 800_000)).id)
+    await town.decide("SUCCESSFUL")
+    town.database.settings = msgspec.structs.replace(town.database.settings, attempt_minimum_xaf=400_001)
+    await next_instalment(town)
+    assert (await withdrawals(town), await owed(town)) == ([400_000], 400_000)
+    assert "400000F restent" in (await town.texts(KITCHEN))[-1]
+    async with town.database.reading() as tx:
+        row = await tx.one(select(payout))
+    assert (row.state, row.asked_xaf, row.due_at) == ("PARTLY_PAID", 400_000, None)
+    await town.check()
+
+
+async def test_whoever_approves_sees_to_which_number_it_goes(town: Town) -> None:
+    await earn(town, 800_000)
+    assert (await propose(town, 800_000)).details["phone"] == "+23767***45"
 
 
 async def test_what_is_promised_to_instalments_cannot_be_asked_for_again(town: Town) -> None:

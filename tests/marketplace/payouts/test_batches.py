@@ -8,7 +8,7 @@ import pytest
 from core import four_eyes
 from core.errors import InvalidInput
 from ledger import chart
-from ledger.rendering import render
+from ledger.rendering import ReportTooLong, render
 from marketplace.payouts import approved, batches, report
 from marketplace.payouts.batches import Line, Outcome
 from tests.support.town import KITCHEN, Town
@@ -93,6 +93,8 @@ async def test_the_report_says_what_each_payout_was_for(town: Town) -> None:
     async with town.database.reading() as tx:
         lines = await report.payouts(tx, since=now - timedelta(days=1), until=now + timedelta(days=1))
         assert await report.payouts(tx, since=now, until=now + timedelta(days=1)) == []
+        with pytest.raises(ReportTooLong):
+            await report.payouts(tx, since=now - timedelta(days=1), until=now + timedelta(days=1), most=0)
     (line,) = lines
     assert (line.payee, line.phone, line.orders) == ("n° 45 Chez Mama", "+23767***45", 1)
     assert (line.amount_xaf, line.paid_xaf, line.fee_xaf, line.state) == (2550, 2550, 26, "PAID")
