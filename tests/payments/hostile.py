@@ -134,6 +134,7 @@ class World:
         self.reversed: set[str] = set()  # our ids of what a provider took back
         self.refused: set[str] = set()  # … and of what it said to have refused, and did
         self.borne_xaf = Counter[UUID]()  # by payment (a refund's: by its collection): what finance took upon us
+        self._hidden = False
         self._key = key
         self._begun = house.clock.now()
         campay = Campay(house.database.settings, http_client=house.campay.client())
@@ -331,6 +332,12 @@ class World:
             return answer()
 
         return answered
+
+    async def hide(self, noun: str) -> None:
+        """pawaPay does not find what it has. Once: that it is believed the second time is the guarantee's limit."""
+        if not self._hidden:
+            self._hidden = True
+            self.pawapay.before[f"GET {noun}"].append(says(200, status="NOT_FOUND"))
 
     async def crash(self, call: str, when: str) -> None:
         """The worker that makes the next such call dies of it."""

@@ -24,7 +24,7 @@ from ledger.chart import (
 from payments.tables import attempt
 from tests.payments.hostile import AFTER, BEFORE, CAMPAY_CALLS, HOLDERS, MONEY_CALLS, PAWAPAY_CALLS, World
 from tests.payments.house import House
-from tests.payments.pawapay_network import FakePawapay
+from tests.payments.pawapay_network import IDS, FakePawapay
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +80,7 @@ single = st.one_of(
     st.tuples(st.just("put_away"), provider, st.booleans()),
     st.tuples(st.just("drain"), provider, st.booleans()),
     st.tuples(st.just("rename"), st.sampled_from(HOLDERS)),
+    st.tuples(st.just("hide"), st.sampled_from(sorted(IDS))),
 )
 
 
