@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import drivers
 from core.clock import DOUALA, business_day
 from core.database import Database, Tx, metadata
-from core.errors import InvalidInput, Unavailable
+from core.errors import GatewayError, InvalidInput
 from core.logs import logger
 
 # A database that is worked on may not answer: nobody waits longer to learn whether we are open.
@@ -48,10 +48,12 @@ class Maintenance(Struct, frozen=True):
     thrown_at: datetime | None = None
 
 
-class UnderMaintenance(Unavailable):
+class UnderMaintenance(GatewayError):
     """Come back in `retry_after_seconds`."""
 
+    status = 503
     text_key = "error.maintenance"
+    retryable = True
 
 
 OPEN = Maintenance(is_on=False)

@@ -6,12 +6,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from getpass import getpass
+from getpass import getpass, getuser
 from uuid import UUID
 
 import msgspec
 
 from core import four_eyes
+from core import maintenance as service_maintenance
 from core.clock import business_day, day_start
 from core.database import Database
 from core.four_eyes import Proposal
@@ -149,12 +150,27 @@ async def show_payment(database: Database, arguments: argparse.Namespace) -> str
 
 
 async def set_maintenance(database: Database, arguments: argparse.Namespace) -> str:
-    _known(arguments.provider, arguments.carrier)
+    on = arguments.state == "on"
+    if not arguments.what:
+        return await _shut(database, arguments, on)
+    if len(arguments.what) > 2:
+        raise CannotRun("Name a provider, perhaps a carrier, then on or off.")
+    provider, carrier = (*arguments.what, None)[:2]
+    _known(provider, carrier)
     async with database.transaction() as tx:
-        on = arguments.state == "on"
-        await maintenance.set(tx, provider=arguments.provider, carrier=arguments.carrier, on=on)
+        await maintenance.set(tx, provider=provider, carrier=carrier, on=on)
         away = await maintenance.current(tx)
     return screens.maintenance(away, arguments.language)
+
+
+async def _shut(database: Database, arguments: argparse.Namespace, on: bool) -> str:
+    """Begin or end maintenance of the whole service."""
+    reason = arguments.reason or ("" if on else "over")
+    async with database.transaction() as tx:
+        thrown = await service_maintenance.throw(
+            tx, on=on, until=arguments.until, reason=reason, by=f"shell:{getuser()}"
+        )
+    return screens.service(thrown, arguments.language)
 
 
 async def providers(database: Database, arguments: argparse.Namespace) -> str:

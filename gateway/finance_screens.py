@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from core.clock import DOUALA
 from core.database import Tx
 from core.four_eyes import Proposal
+from core.maintenance import Maintenance
 from core.texts import say
 from ledger.chart import provider_float
 from ledger.rendering import Column, Table
@@ -105,6 +106,14 @@ def _outcome(one: Outcome, language: str) -> str:
     assert one.refusal is not None
     why = say(language, one.refusal.text_key, **one.refusal.params)
     return say(language, "finance.batch_refused", restaurant=number, why=why)
+
+
+def service(thrown: Maintenance, language: str) -> str:
+    """Whether callers are served."""
+    if not thrown.is_on:
+        return say(language, "finance.service_open")
+    key = "finance.service_shut_until" if thrown.until else "finance.service_shut"
+    return say(language, key, until=_time(thrown.until), reason=thrown.reason)
 
 
 def maintenance(away: Sequence[Away], language: str) -> str:

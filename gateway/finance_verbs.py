@@ -71,10 +71,12 @@ def _reconciliation(verbs: Subparsers, verb: Verb) -> None:
 
 
 def _providers(verbs: Subparsers, verb: Verb) -> None:
-    maintenance = verb(verbs, "maintenance", "set_maintenance", "Take a provider or one carrier of it out of use.")
-    maintenance.add_argument("provider")
-    maintenance.add_argument("carrier", nargs="?")
+    told = "Take the whole service, a provider or one carrier of it out of use."
+    maintenance = verb(verbs, "maintenance", "set_maintenance", told)
+    maintenance.add_argument("what", nargs="*", metavar="PROVIDER CARRIER", help="(the whole service)")
     maintenance.add_argument("state", choices=("on", "off"))
+    maintenance.add_argument("--until", type=instant, help="of the service, what callers are told: ISO 8601")
+    maintenance.add_argument("--reason", help="of the service")
     formatted(verb(verbs, "providers", "providers", "Print how each provider works, and what it holds for us."))
 
 

@@ -11,14 +11,18 @@ from litestar.openapi.spec import SecurityScheme
 from litestar.types import Guard, Scope
 
 from channels.rendering import accepted_language
+from core import maintenance
 from core.database import Database
 from core.errors import Forbidden, GatewayError, Unauthenticated
 from core.limits import Limits
+from core.maintenance import UnderMaintenance
 from core.settings import Settings
 from marketplace.people import service as people
 from marketplace.people.login import Identity, read_access_token
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+
+ALWAYS = {"always": True}  # as `opt` of a handler or router: it answers while maintenance is on
 
 BEARER = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
 
@@ -50,6 +54,15 @@ def caller(request: Request[Any, Any, Any]) -> Identity:
     """What handlers name to know who is calling; only behind `allow`."""
     identity: Identity = request.user
     return identity
+
+
+async def not_in_maintenance(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A guard that sends everybody away while maintenance is on, but from what is `ALWAYS` open: staff work on."""
+    database: Database = connection.app.state.database
+    state = await maintenance.current(database)
+    if state.is_on and not handler.opt.get("always"):
+        seconds = maintenance.retry_after_seconds(state, database.clock.now())
+        raise UnderMaintenance(retry_after_seconds=seconds)
 
 
 async def no_flood(connection: Connection, _: BaseRouteHandler) -> None:

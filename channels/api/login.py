@@ -8,6 +8,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath, RequestBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
+from channels.api.access import ALWAYS
 from channels.api.encoding import ApiResponse, problems
 from channels.api.inputs import TheDatabase, TheLimits
 from channels.api.views import ChallengeView, CodeProof, PhoneLogin, RefreshProof, StaffLogin, TokensView, shown
@@ -43,7 +44,7 @@ async def verify_login(
     return _hand_over(tokens, database.settings, by_cookie=data.cookie)
 
 
-@post("/staff/login", status_code=HTTP_200_OK, responses=problems(401))
+@post("/staff/login", opt=ALWAYS, status_code=HTTP_200_OK, responses=problems(401))
 async def log_in_staff(data: RequestBody[StaffLogin], database: TheDatabase, limits: TheLimits) -> Response[TokensView]:
     """Tokens for finance and administrators: password and one-time code."""
     await limits.spend("auth", database.keys.fingerprint("staff", data.username.lower()))
@@ -51,7 +52,7 @@ async def log_in_staff(data: RequestBody[StaffLogin], database: TheDatabase, lim
     return _hand_over(tokens, database.settings, by_cookie=data.cookie)
 
 
-@post("/token/refresh", status_code=HTTP_200_OK, responses=problems(401))
+@post("/token/refresh", opt=ALWAYS, status_code=HTTP_200_OK, responses=problems(401))
 async def refresh_tokens(
     request: Request[Any, Any, Any], data: RequestBody[RefreshProof], database: TheDatabase
 ) -> Response[TokensView]:

@@ -8,7 +8,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
 from channels.api import catalogue, finance, ledger, login, menus, orders, reports, wallet, withdrawals
-from channels.api.access import allow, caller, no_flood
+from channels.api.access import ALWAYS, allow, caller, no_flood, not_in_maintenance
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
 
@@ -33,7 +33,7 @@ def api_router(settings: Settings) -> Router:
             _finance(),
             _operations(),
         ],
-        guards=[no_flood],
+        guards=[no_flood, not_in_maintenance],
         middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
         request_class=ApiRequest,
         response_class=ApiResponse,
@@ -87,6 +87,7 @@ def _finance() -> Router:
             ledger.propose_reopening,
         ],
         guards=[allow("finance", "admin")],
+        opt=ALWAYS,
         dependencies={"caller": Provide(caller, sync_to_thread=False)},
         security=_BEARER,
     )

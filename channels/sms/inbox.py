@@ -1,21 +1,24 @@
 """One message, one effect: an incoming SMS is stored, obeyed and answered in one transaction."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from channels.sms.africastalking import IncomingText
 from channels.sms.commands import ROLE_WORDS, Command, Reading, read
 from channels.sms.exchange import Ask, Reply, Role, which
 from channels.sms.tables import incoming_sms
+from core import maintenance
 from core.database import Database, Tx
-from core.errors import GatewayError
+from core.errors import GatewayError, TooManyRequests
 from core.ids import new_id
+from core.limits import limits_of
 from core.logs import logger
+from core.maintenance import Maintenance
 from core.texts import DEFAULT_LANGUAGE
 from marketplace.delivery import service as delivery
 from marketplace.notifications.service import notify
@@ -25,7 +28,7 @@ from marketplace.people.service import Person
 
 ECHO_WINDOW = timedelta(seconds=60)
 HELP_WINDOW = timedelta(minutes=10)
-UNKNOWN = "unknown"
+UNKNOWN, CLOSED = "unknown", "maintenance"
 
 log = logger(__name__)
 
@@ -40,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 async def take(database: Database, message: IncomingText) -> None:
     """Obey one message, however often it is delivered. A refusal is an answer, too."""
+    over_limit = await _over_limit(database, message)
+    shut = await maintenance.current(database)
     async with database.transaction() as tx:
         await tx.queue_up(f"sms:{message.phone}")
         person = await people.recognise(tx, phone=message.phone)
@@ -49,7 +54,10 @@ async def take(database: Database, message: IncomingText) -> None:
         if message_id is None:
             return
         language = person.language or reading.language or DEFAULT_LANGUAGE
-        outcome = await _decide(tx, message, person, subjects, reading, language)
+        if shut.is_on:
+            outcome = Outcome(CLOSED, await _once_in_a_while(tx, message, CLOSED, _sorry(shut, tx.now)))
+        else:
+            outcome = await _decide(tx, message, person, subjects, reading, language, over_limit)
         reply_id = await _answer(tx, person, language, outcome.reply)
         values = {"outcome": outcome.name, "echo_key": outcome.echo_key, "reply_id": reply_id}
         await tx.run(update(incoming_sms).where(incoming_sms.c.id == message_id).values(values))
@@ -57,6 +65,29 @@ async def take(database: Database, message: IncomingText) -> None:
             # Last: dispatch locks deliveries before drivers.
             await delivery.heard_from(tx, driver_id=subjects["driver"])
     log.info("sms_taken", message=str(message_id), outcome=outcome.name)
+
+
+async def _over_limit(database: Database, message: IncomingText) -> TooManyRequests | None:
+    """Count a command that has a limit, once, and before its transaction: the counters may be a network away."""
+    limit = next((command.limit for command in read(message.text, ("customer",)).commands if command.limit), None)
+    if limit is None:
+        return None
+    async with database.reading() as tx:
+        if await tx.value(select(incoming_sms.c.id).where(*_same(message))):
+            return None
+        person = await people.recognise(tx, phone=message.phone)
+    try:
+        await limits_of(database).spend(limit, str(person.id))
+    except TooManyRequests as refusal:
+        return refusal
+    return None
+
+
+def _same(message: IncomingText) -> tuple[ColumnElement[bool], ...]:
+    return (
+        incoming_sms.c.provider == message.provider,
+        incoming_sms.c.provider_message_id == message.message_id,
+    )
 
 
 async def _subjects(tx: Tx, person: Person) -> dict[Role, UUID]:
@@ -87,12 +118,19 @@ async def _store(tx: Tx, message: IncomingText, reading: Reading) -> UUID | None
 
 
 async def _decide(
-    tx: Tx, message: IncomingText, person: Person, subjects: dict[Role, UUID], reading: Reading, language: str
+    tx: Tx,
+    message: IncomingText,
+    person: Person,
+    subjects: dict[Role, UUID],
+    reading: Reading,
+    language: str,
+    over_limit: TooManyRequests | None,
 ) -> Outcome:
     """Run the command that was meant; ask back when it is not one."""
     match reading.commands:
         case ():
-            return Outcome(UNKNOWN, await _help_line(tx, message, next(iter(subjects))))
+            helps = Reply(f"sms.help_{next(iter(subjects))}", changed=False)
+            return Outcome(UNKNOWN, await _once_in_a_while(tx, message, UNKNOWN, helps))
         case (command,):
             ask = Ask(
                 tx=tx,
@@ -103,14 +141,14 @@ async def _decide(
                 parts=reading.parts,
                 key=f"sms:{message.provider}:{message.message_id}",
             )
-            return await _obey(ask, command, _echo_key(ask, command, message.text))
+            return await _obey(ask, command, _echo_key(ask, command, message.text), over_limit)
         case several:
             typed = reading.parts.get("word", "...")
             words = [ROLE_WORDS[command.role][language == "en"] for command in several]
             return Outcome("which_role", which([f"{word} {typed}".upper() for word in words]))
 
 
-async def _obey(ask: Ask, command: Command, echo_key: str | None) -> Outcome:
+async def _obey(ask: Ask, command: Command, echo_key: str | None, over_limit: TooManyRequests | None) -> Outcome:
     name = f"{command.role}.{command.name}"
     if echo_key:
         await ask.tx.queue_up(echo_key)
@@ -119,6 +157,8 @@ async def _obey(ask: Ask, command: Command, echo_key: str | None) -> Outcome:
             again = await command.run_again(ask, earlier) if command.run_again else earlier
             return Outcome(f"{name}.echo", again)
     try:
+        if command.limit and over_limit:
+            raise over_limit
         async with ask.tx.attempt():
             reply = await command.run(ask)
     except GatewayError as refusal:
@@ -152,16 +192,21 @@ def _refused(refusal: GatewayError) -> Reply:
     return Reply(refusal.text_key, params, changed=False)
 
 
-async def _help_line(tx: Tx, message: IncomingText, role: Role) -> Reply | None:
-    """One line for what we do not understand, at most once in ten minutes per number: two robots must not chat."""
-    helped = await tx.value(
+async def _once_in_a_while(tx: Tx, message: IncomingText, outcome: str, reply: Reply) -> Reply | None:
+    """`reply` to what comes to nothing, at most once in ten minutes per number: two robots must not chat."""
+    told = await tx.value(
         select(incoming_sms.c.id)
         .where(incoming_sms.c.phone_index == tx.keys.blind_index(message.phone))
         .where(incoming_sms.c.received_at > tx.now - HELP_WINDOW)
-        .where(incoming_sms.c.outcome == UNKNOWN, incoming_sms.c.reply_id.is_not(None))
+        .where(incoming_sms.c.outcome == outcome, incoming_sms.c.reply_id.is_not(None))
         .limit(1)
     )
-    return None if helped else Reply(f"sms.help_{role}", changed=False)
+    return None if told else reply
+
+
+def _sorry(state: Maintenance, now: datetime) -> Reply:
+    told = maintenance.sorry(state, now)
+    return Reply(told.key, told.params, changed=False)
 
 
 async def _answer(tx: Tx, person: Person, language: str, reply: Reply | None) -> UUID | None:

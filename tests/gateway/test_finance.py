@@ -9,8 +9,10 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
+from core import maintenance as service_maintenance
 from core.clock import ManualClock
 from core.database import Database
+from core.errors import InvalidInput
 from core.four_eyes import SelfApproval
 from core.settings import Secret
 from gateway import finance, finance_verbs
@@ -203,3 +205,18 @@ async def test_maintenance_is_switched_and_shown(database: Database, campay: Fak
     for typo in (("campaye", "on"), ("campay", "mtm", "on")):
         with pytest.raises(CannotRun):
             await run(database, "maintenance", *typo)
+
+
+async def test_the_whole_service_is_shut_with_a_reason_and_opened(database: Database) -> None:
+    words = ("maintenance", "on", "--until", "2026-11-21T14:30", "--reason", "a new server")
+    assert await run(database, *words, "--language", "en") == (
+        "The service is shut (a new server), as callers are told until 2026-11-21 15:30."
+    )
+    async with database.reading() as tx:
+        (thrown,) = await service_maintenance.history(tx)
+    assert thrown.is_on and thrown.thrown_by.startswith("shell:")
+    assert await run(database, "maintenance", "off", "--language", "en") == "The service is open."
+    with pytest.raises(InvalidInput):
+        await run(database, "maintenance", "on")
+    with pytest.raises(CannotRun):
+        await run(database, "maintenance", "campay", "mtn", "orange", "on")
