@@ -15,6 +15,7 @@ from core.settings import Settings
 from gateway.approvals import make_approvals
 from menus_ussd.assembly import build_ussd
 from menus_ussd.engine import Engine
+from menus_ussd.evidence.log import EventLog
 from payments.providers import registry
 from payments.providers.protocol import Provider
 
@@ -30,7 +31,7 @@ class Parts:
     @cached_property
     def ussd(self) -> Engine:
         """The conversation engine."""
-        return build_ussd(self.database)
+        return build_ussd(self.database, EventLog(self.database))
 
     @cached_property
     def providers(self) -> tuple[Provider, ...]:

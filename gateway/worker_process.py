@@ -31,6 +31,7 @@ from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import service as payouts
 from marketplace.people import login
 from marketplace.referrals import service as referrals
+from menus_ussd.evidence import log as turns
 from menus_ussd.stores import postgres as sessions
 from payments import attempts
 from payments.engine import Engine
@@ -103,6 +104,7 @@ def make_worker(database: Database, *, providers: tuple[Provider, ...], carrier:
             Sweep("points", 60.0, partial(loyalty.sweep, database)),
             Sweep("referrals", 60.0, partial(referrals.sweep, database)),
             Sweep("logins", 60.0, partial(login.sweep, database)),
+            Sweep("turns", 60.0, partial(turns.forget, database)),
             # Not at once: a demo's floats are booked beside our start, and one that keeps dying must not read all day.
             Sweep("reconciliation", 600.0, partial(reconcile.sweep, database, providers), after=60.0),
         ),

@@ -2,6 +2,8 @@
 
 from core.database import Database
 from menus_ussd.engine import Engine
+from menus_ussd.evidence import experiments
+from menus_ussd.evidence.log import Evidence
 from menus_ussd.journeys import CONVERSATION
 from menus_ussd.stores import SessionStore
 from menus_ussd.stores.fallback import FallbackSessionStore
@@ -9,9 +11,10 @@ from menus_ussd.stores.memory import MemorySessionStore
 from menus_ussd.stores.postgres import PostgresSessionStore
 
 
-def build_ussd(database: Database) -> Engine:
-    """The engine on the product's journeys, its sessions where the settings say. Raises ValueError."""
-    return Engine(database, session_store(database), CONVERSATION)
+def build_ussd(database: Database, evidence: Evidence | None = None) -> Engine:
+    """The engine on the product's journeys, its sessions and experiments as the settings say. Raises ValueError."""
+    experiments.check(database.settings.ussd_experiments)
+    return Engine(database, session_store(database), CONVERSATION, evidence)
 
 
 def session_store(database: Database) -> SessionStore:

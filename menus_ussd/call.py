@@ -17,6 +17,7 @@ from core.database import Database, Tx
 from core.errors import GatewayError
 from core.texts import DEFAULT_LANGUAGE, say
 from marketplace.notifications.promises import Told
+from menus_ussd.evidence import experiments
 from menus_ussd.pages import compose
 from menus_ussd.promising import Promising
 from menus_ussd.questions import (
@@ -119,6 +120,15 @@ class Call:
     def session_ref(self) -> str:
         """Names the network session towards payments, which wait for its end; tells nothing by itself."""
         return self.database.keys.fingerprint("session", self.session.ref)
+
+    def variant(self, name: str) -> str:
+        """Which variant of an experiment this caller gets, on every call the same; empty for things as they are."""
+        settings = self.database.settings
+        return experiments.variant_of(settings.ussd_experiments, self.database.keys, name, self.session.person_id)
+
+    def varied(self, key: str) -> str:
+        """The text that this caller gets for `key`."""
+        return experiments.varied(key, self.variant(key))
 
     def enter(self, journey: str) -> None:
         """From here on the talk belongs to `journey`: what becomes of it when it drops is that journey's policy."""
@@ -263,6 +273,7 @@ class Call:
 
     def _numbered(self, question: Question) -> Question:
         question.id = self._number(question.text_id)
+        question.text_key = self.varied(question.text_key)
         return question
 
     def _recorded(self, id: str) -> Entry | None:

@@ -20,6 +20,8 @@ from core.maintenance import Maintenance
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd import positions
 from menus_ussd.call import Call, End, Pause, Restart
+from menus_ussd.evidence.log import Evidence, Nowhere
+from menus_ussd.evidence.observing import Observation, over
 from menus_ussd.pages import BACK, HOME, MORE, closing, compose, with_notice
 from menus_ussd.positions import Position
 from menus_ussd.promising import Promised, Promising
@@ -60,10 +62,13 @@ class Conversation(NamedTuple):
 class Engine:
     """Answers turns. What it knows of a conversation is in the store and the database."""
 
-    def __init__(self, database: Database, store: SessionStore, conversation: Conversation) -> None:
+    def __init__(
+        self, database: Database, store: SessionStore, conversation: Conversation, evidence: Evidence | None = None
+    ) -> None:
         self.database = database
         self.store = store
         self.conversation = conversation
+        self.evidence = evidence or Nowhere()
         self._settings = database.settings
         self._keys = database.keys
         self.promising = Promising(database)
@@ -71,19 +76,26 @@ class Engine:
     async def close(self) -> None:
         """Let what goes on after its turn come to its end, then let the store go."""
         await self.promising.close()
+        await self.evidence.close()
         await self.store.close()
 
     async def turn(self, turn: Turn) -> Reply:
         """The page for this turn. Whatever happens, the caller gets a page that says what to do."""
+        index = self._keys.blind_index(turn.phone)
+        seen = Observation(self.database, turn, _key(turn, index))
+        reply = await self._turn(turn, index, seen)
+        seen.end(self.evidence, reply)
+        return reply
+
+    async def _turn(self, turn: Turn, index: bytes, seen: Observation) -> Reply:
         language = turn.language
         try:
-            index = self._keys.blind_index(turn.phone)
             arrived = self.database.clock.now() if turn.transcript is None else None
             async with self.store.claim(_key(turn, index), index) as claim:
                 language = claim.session.language or language if claim.session else language
                 # The clock starts now: a repeated request has waited for the first one's answer, and gets it.
                 async with asyncio.timeout(self._settings.ussd_soft_deadline_seconds) as deadline:
-                    return await self._claimed(turn, claim, index, arrived, deadline)
+                    return await self._claimed(turn, claim, index, arrived, deadline, seen)
         except TimeoutError:
             return self._close(turn, language, "ussd.slow")
         except (LeaseLost, StoreAway) as problem:
@@ -104,13 +116,17 @@ class Engine:
             session = claim.session
             if session is None and ended.session_id is None:
                 session = await claim.prior()
-        step = session.receipts[-1].step if session else None
-        waits = session is not None and not session.ended
-        log.info("ussd_session_over", dialect=ended.dialect, kind=ended.kind, step=step, dropped=waits)
+        over(self.database, self.evidence, ended, session, key)
         return self._keys.fingerprint("session", session.ref if session else key)
 
     async def _claimed(
-        self, turn: Turn, claim: Claim, index: bytes, arrived: datetime | None, deadline: Timeout
+        self,
+        turn: Turn,
+        claim: Claim,
+        index: bytes,
+        arrived: datetime | None,
+        deadline: Timeout,
+        seen: Observation,
     ) -> Reply:
         """The turn, with the session held. What is not committed at the end has not happened."""
         session = claim.session
@@ -118,11 +134,13 @@ class Engine:
             return self._close(turn, session.language, "ussd.dial_again")
         at = positions.position(self._keys, turn, session)
         if session is not None and (receipt := positions.repeated(session, turn, at, arrived)):
+            seen.of(session, "repeated")
             return Reply(text=receipt.text, expects_input=receipt.expects_input, step=receipt.step, form=receipt.form)
         if (state := await maintenance.current(self.database)).is_on:
             return await self._sorry(turn, claim, state)
         if _begins(turn, session):
             (session, typed), walking = await self._begin(turn, claim, index), True
+            seen.of(session, "begun")
         elif session is None:
             return self._close(turn, await self._language(turn, claim), "ussd.dial_again")
         else:
@@ -130,6 +148,8 @@ class Engine:
             if fresh is None or session.ended:
                 return self._close(turn, session.language, "ussd.dial_again")
             typed, walking = [fresh], False
+            seen.of(session, "answered")
+            seen.typed(fresh)
         reply = await self._answer(turn, session, at, typed, walking, deadline)
         session.receipts.append(Receipt(*at, reply.text, reply.expects_input, reply.step, reply.form))
         session.answered_ms = positions.milliseconds(self.database.clock.now())
@@ -227,7 +247,7 @@ class Engine:
         except GatewayError as problem:
             end = End(problem.text_key, problem.params)
         session.ended, session.shown = True, None
-        text = closing(session.language or DEFAULT_LANGUAGE, end.key, turn.page_septets, **end.params)
+        text = closing(session.language or DEFAULT_LANGUAGE, call.varied(end.key), turn.page_septets, **end.params)
         return Reply(text=text, expects_input=False, step=end.key)
 
     async def _show(self, turn: Turn, session: Session, pause: Pause) -> Reply:
@@ -253,13 +273,14 @@ class Engine:
         assert session.shown is not None
         notice = say(session.language or DEFAULT_LANGUAGE, problem.text_key, **problem.params)
         page = session.shown.pages[session.shown.visible]
-        return self._page(turn, session, Page(with_notice(page, notice, turn.page_septets), page.options))
+        noted = Page(with_notice(page, notice, turn.page_septets), page.options)
+        return self._page(turn, session, noted, refused=True)
 
-    def _page(self, turn: Turn, session: Session, page: Page) -> Reply:
+    def _page(self, turn: Turn, session: Session, page: Page, *, refused: bool = False) -> Reply:
         shown = session.shown
         assert shown is not None
         form = _form(shown, page) if turn.draws_forms else None
-        return Reply(text=page.text, expects_input=True, step=shown.id, form=form)
+        return Reply(text=page.text, expects_input=True, step=shown.id, form=form, refused=refused)
 
     async def _sorry(self, turn: Turn, claim: Claim, state: Maintenance) -> Reply:
         """Come back later. What was begun stays as it is, and is offered when its caller dials again."""

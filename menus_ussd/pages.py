@@ -49,7 +49,7 @@ def compose(language: str, question: Question, options: Sequence[Option], *, can
     """All pages of a question; those of a Menu are composed once and shared."""
     if not isinstance(options, Menu):
         return Shown(question.id, _composed(language, question, options, can_go_back, budget), asks=question.asks)
-    key = (language, question.text_id, *question.params.values(), can_go_back, budget)
+    key = (language, question.text_key, *question.params.values(), can_go_back, budget)
     pages = options.composed.get(key)
     if pages is None:
         pages = options.composed[key] = _composed(language, question, options, can_go_back, budget)
@@ -140,7 +140,7 @@ def _page(lines: Iterable[Line], navigation: str) -> Page:
 
 def _lines(language: str, question: Question, options: Sequence[Option], limit: int) -> list[Line]:
     """Every line of the question, folded, with names cut to `limit` septets."""
-    head = _text(language, f"ussd.{question.text_id}", question.params, limit)
+    head = _text(language, question.text_key, question.params, limit)
     lines = [Line(text) for text in head.split("\n")]
     for number, option in enumerate(options, 1):
         label = gsm.fold(_fitted(option.label, limit) + _fitted(option.suffix, limit // 2))

@@ -58,6 +58,7 @@ class Question:
 
     def __init__(self, id: str, **params: object) -> None:
         self.id = self.text_id = id
+        self.text_key = f"ussd.{id}"
         self.params = params
 
     async def options(self, database: Database) -> Sequence[Option]:  # noqa: ARG002

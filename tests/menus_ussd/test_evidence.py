@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import func, select, text
 
@@ -13,11 +14,16 @@ from core.clock import ManualClock
 from core.crypto import Keyring
 from core.database import Database
 from core.settings import load_settings
+from core.texts import catalogue
 from ledger.reporting import Report, snapshot
 from ledger.reports.asking import read
+from menus_ussd.engine import Engine
 from menus_ussd.evidence import experiments, log, reports
 from menus_ussd.evidence.log import Event, EventLog, forget, version
 from menus_ussd.evidence.tables import ussd_event
+from menus_ussd.stores.memory import MemorySessionStore
+from menus_ussd.turns import Ended
+from tests.menus_ussd.toy import Handset, open_shop
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +108,79 @@ async def test_what_is_old_is_forgotten(database: Database, clock: ManualClock) 
     clock.advance(days=2)
     assert await forget(database) == 1
     assert await kept(database) == 1
+
+
+# ---- what a turn tells ----------------------------------------------------------------------------------------
+
+
+class Kept:
+    """Evidence at hand."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def note(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def close(self) -> None:
+        pass
+
+
+async def shop_with(database: Database, store: MemorySessionStore) -> tuple[Engine, Kept]:
+    _, engine = await open_shop(database, store)
+    evidence = Kept()
+    return Engine(database, store, engine.conversation, evidence), evidence
+
+
+async def test_every_turn_leaves_one_event(database: Database) -> None:
+    engine, evidence = await shop_with(database, MemorySessionStore(ttl_seconds=60))
+    handset = Handset(engine)
+    await handset.dial()
+    await handset.say("1", "98", "x", "2")
+    await handset.send(handset.transcript)
+    await handset.say("7777", "0", "00")
+    await handset.send("1*2")
+    await engine.ended(Ended(dialect="toy", session_id="s1", kind="timeout"))
+    told = [(event.answered, event.shown, event.outcome, event.page) for event in evidence.events]
+    assert told == [
+        (None, "home", "begun", 1),
+        ("home", "order.restaurant", "answered", 1),
+        ("order.restaurant", "order.restaurant", "turned", 2),
+        ("order.restaurant", "order.restaurant", "refused", 2),
+        ("order.restaurant", "pin.enter", "answered", 1),
+        ("pin.enter", "pin.enter", "repeated", 1),
+        ("pin.enter", "pin.enter", "refused", 1),
+        ("pin.enter", "order.restaurant", "turned", 1),
+        ("order.restaurant", "home", "turned", 1),
+        (None, "ussd.dial_again", "closed", 1),
+        (None, "home", "timeout", 1),
+    ]
+    assert all(0 < event.septets <= 160 and event.ms > 0 for event in evidence.events[:-1])
+    assert len({event.session_ref for event in evidence.events[:-2]}) == 1
+    assert evidence.events[-1].asks, "the page still waited"
+
+
+async def test_no_event_holds_what_was_typed_or_who_typed_it(database: Database) -> None:
+    engine, evidence = await shop_with(database, MemorySessionStore(ttl_seconds=60))
+    handset = Handset(engine)
+    await handset.dial()
+    await handset.say("1", "2", "4821")
+    whole = msgspec.json.encode(evidence.events)
+    assert b"pin.enter" in whole
+    assert not any(secret in whole for secret in (b"4821", b"670000001", b"Toy number"))
+
+
+async def test_a_variant_of_a_text_is_shown_and_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {**catalogue("fr"), "ussd.home@short": "Bonjour", "ussd.wallet.sent@kind": "Merci"}
+    monkeypatch.setattr("core.texts.catalogue", lambda language: texts)
+    trial = {"ussd.home": {"short": 100}, "ussd.wallet.sent": {"kind": 100}, "order.list": {"near": 0}}
+    database.settings = msgspec.structs.replace(database.settings, ussd_experiments=trial)
+    engine, evidence = await shop_with(database, MemorySessionStore(ttl_seconds=60))
+    handset = Handset(engine)
+    assert (await handset.dial()).text.startswith("Bonjour\n1 ")
+    assert (await handset.say("1", "2", "4821", "1")).text == "Merci"
+    assert evidence.events[-1].shown == "ussd.wallet.sent"
+    assert evidence.events[-1].variants == ["ussd.home@short", "ussd.wallet.sent@kind", "order.list@-"]
 
 
 # ---- adding them up -------------------------------------------------------------------------------------------
