@@ -6,6 +6,7 @@ A limit protects; it decides nothing. When Redis fails, each process counts alon
 
 import math
 import time
+from time import monotonic
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,9 @@ from core.logs import logger
 from core.settings import Settings
 
 Limit = Literal["general", "auth", "payments", "orders", "address"]
+
+_ANSWER_SECONDS = 0.5  # a caller's whole turn has 2.5
+_ALONE_SECONDS = 5.0
 
 log = logger(__name__)
 
@@ -39,17 +43,20 @@ class Limits:
         }
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = _shared(settings.redis_url) if settings.redis_url else self._alone
+        self._alone_until = 0.0  # a Redis that was away is not waited for by each who comes
 
     async def spend(self, limit: Limit, key: str) -> None:
         """Count one act of `key` (an id or a keyed hash, never a phone or an address) against `limit`.
 
         Raises TooManyRequests, with `retry_after_seconds`, when it is used up.
         """
-        try:
-            await self._spend(self._shared, limit, key)
-        except StorageError as problem:
-            log.warning("limits_alone", problem=type(problem.storage_error).__name__)
-            await self._spend(self._alone, limit, key)
+        if monotonic() >= self._alone_until:
+            try:
+                return await self._spend(self._shared, limit, key)
+            except StorageError as problem:
+                log.warning("limits_alone", problem=type(problem.storage_error).__name__)
+                self._alone_until = monotonic() + _ALONE_SECONDS
+        return await self._spend(self._alone, limit, key)
 
     async def _spend(self, limiter: SlidingWindowCounterRateLimiter, limit: Limit, key: str) -> None:
         rate = self._rates[limit]
@@ -72,7 +79,7 @@ def _shared(redis_url: str) -> SlidingWindowCounterRateLimiter:
         f"async+{redis_url}",
         implementation="redispy",
         wrap_exceptions=True,
-        socket_timeout=1.0,
-        socket_connect_timeout=1.0,
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_ANSWER_SECONDS,
     )
     return SlidingWindowCounterRateLimiter(storage)

@@ -13,6 +13,7 @@ import msgspec
 from channels.sms import customer, driver, earnings, restaurant
 from channels.sms.exchange import Ask, Reply, Role
 from core.gsm import plain
+from core.limits import Limit
 
 Handler = Callable[[Ask], Awaitable[Reply]]
 
@@ -36,6 +37,7 @@ class Command(msgspec.Struct, frozen=True):
     run: Handler
     echo: Echo = "no"
     run_again: Callable[[Ask, Reply], Awaitable[Reply]] | None = None  # instead of repeating the first answer
+    limit: Limit | None = None  # how often a person may (D20)
 
     def match(self, text: str) -> re.Match[str] | None:
         """`text` as this command, with its parts as named groups."""
@@ -53,7 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("customer", "points", "points?", "pts", "", customer.points),
     Command("customer", "track", "suivi", "track", f"({NUMBER})?", customer.track),
     Command("customer", "cancel", "annuler?", "cancel", f"({NUMBER})?", customer.cancel, "same text"),
-    Command("customer", "top_up", "recharger?", "topup", AMOUNT, customer.top_up),
+    Command("customer", "top_up", "recharger?", "topup", AMOUNT, customer.top_up, limit="payments"),
     Command("customer", "rate", "note", "rate", STARS, customer.rate, "same text"),
     Command("customer", "help", "aide", "help", "", help_),
     Command("customer", "stop", "stop", "stop", "", customer.stop),

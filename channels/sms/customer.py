@@ -1,7 +1,6 @@
 """What a customer asks by SMS."""
 
 from channels.sms.exchange import Ask, Reply, which
-from core.limits import limits_of
 from core.money import parse_xaf
 from marketplace.loyalty import service as loyalty
 from marketplace.notifications import service as notifications
@@ -27,7 +26,6 @@ async def points(ask: Ask) -> Reply:
 async def top_up(ask: Ask) -> Reply:
     """`RECHARGE 2000`: the sender's own number pays. As often as by API (D20)."""
     amount_xaf = parse_xaf(ask.parts["amount"])
-    await limits_of(ask.tx.database).spend("payments", str(ask.person.id))
     phone = ask.person.phone
     await wallets.request_top_up(ask.tx, person_id=ask.person.id, amount_xaf=amount_xaf, phone=phone, key=ask.key)
     return Reply("sms.top_up_asked", {"amount_xaf": amount_xaf})

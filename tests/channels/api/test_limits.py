@@ -1,11 +1,14 @@
 """The counters behind the limits: shared through Redis, and still there when it is not."""
 
+import signal
+
 import msgspec
 import pytest
 
 from core.errors import TooManyRequests
 from core.limits import Limits
 from core.settings import Settings
+from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -31,3 +34,25 @@ async def test_without_its_redis_a_process_counts_alone(settings: Settings) -> N
     await alone.spend("orders", "somebody")
     with pytest.raises(TooManyRequests):
         await alone.spend("orders", "somebody")
+
+
+async def test_a_redis_that_hangs_holds_up_one_caller_and_not_all(
+    settings: Settings, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = limits(settings, own_redis.url)
+    await process.spend("orders", "somebody")
+    own_redis.send(signal.SIGSTOP)
+    await process.spend("orders", "somebody")  # waits, and counts alone
+    asked = 0
+
+    async def ask(*_: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    monkeypatch.setattr(process._shared, "hit", ask)
+    await process.spend("orders", "somebody")
+    assert not asked
+    monkeypatch.setattr(process, "_alone_until", 0.0)
+    await process.spend("orders", "somebody")
+    assert asked

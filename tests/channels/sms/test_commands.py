@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from channels.sms.tables import incoming_sms
 from core.clock import ManualClock
+from core.limits import Limit, limits_of
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.catalogue.tables import dish, restaurant
@@ -226,6 +227,35 @@ async def test_prompts_for_payment_are_asked_for_no_faster_than_by_api(phones: P
         assert f"{amount}F" in (await phones.ask(CUSTOMER, f"RECHARGE {amount}") or "")
     assert "Trop de demandes" in (await phones.ask(CUSTOMER, "RECHARGE 4000") or "")
     assert len(await phones.market.rows(select(top_up))) == 3
+
+
+async def test_counting_against_a_limit_holds_no_transaction_open(
+    phones: Phones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, counting, counted = limits_of(phones.market.database), asyncio.Event(), asyncio.Event()
+    really = limits.spend
+
+    async def slowly(limit: Limit, key: str) -> None:
+        counting.set()
+        await counted.wait()
+        await really(limit, key)
+
+    monkeypatch.setattr(limits, "spend", slowly)
+    async with asyncio.timeout(60):
+        asked = asyncio.create_task(phones.send(CUSTOMER, "RECHARGE 2000"))
+        await counting.wait()
+        await phones.send(CUSTOMER, "SOLDE")  # would wait for an open transaction of the same sender
+        counted.set()
+        await asked
+    assert len(await phones.market.rows(select(top_up))) == 1
+
+
+async def test_a_message_that_is_delivered_twice_counts_once(phones: Phones) -> None:
+    for _ in range(5):
+        await phones.send(CUSTOMER, "RECHARGE 1000", message_id="twice")
+    for amount in (2000, 3000):
+        assert f"{amount}F" in (await phones.ask(CUSTOMER, f"RECHARGE {amount}") or "")
+    assert "Trop de demandes" in (await phones.ask(CUSTOMER, "RECHARGE 4000") or "")
 
 
 async def test_stop_and_start_are_remembered(phones: Phones) -> None:
