@@ -20,7 +20,8 @@ from core.database import Database, Tx
 from core.drivers import waited_in_vain
 from core.logs import logger
 from ledger.errors import LedgerBusy
-from payments import attempts, due, failover, floats, holders, pacing, routing, schedule
+from payments import attempts, due, failover, floats, holders, pacing, pages, routing, schedule
+from payments.accepting import Acceptances
 from payments.attempts import Case
 from payments.health import Health, Rail, Seen, answered, direction, ended
 from payments.lookup import Lookup
@@ -65,6 +66,7 @@ class Engine:
         self._concurrency = concurrency
         self._places = asyncio.Semaphore(concurrency)
         self._writers = asyncio.Semaphore(max(2, int(concurrency * _WRITERS_SHARE)))
+        self._acceptances = Acceptances(self._transaction)
 
     async def advance(self, attempt_id: UUID | str) -> None:
         """Send or read one attempt, if that is due. Safe at any time, from anywhere, as often as one likes."""
@@ -111,8 +113,20 @@ class Engine:
         async with self._transaction() as tx:
             cases = {case.attempt.id: case for case in await attempts.take(tx, ids)}
             plain = [case for case in cases.values() if _is_plain(tx, case)]
-            claimed = [(case, await self._claim(tx, case)) for case in plain]
+            claimed = await self._claim_together(tx, plain)
+            alike = {case.attempt.id for case, _ in claimed}
+            claimed += [(case, await self._claim(tx, case)) for case in plain if case.attempt.id not in alike]
         return claimed, cases.keys() - {case.attempt.id for case in plain}
+
+    async def _claim_together(self, tx: Tx, plain: Sequence[Case]) -> list[tuple[Case, _Step]]:
+        """The prompts, one for each phone and amount, and the reads."""
+        known = [case for case in plain if case.attempt.provider in self._providers]
+        prompts = {(case.payment.phone, case.payment.amount_xaf): case for case in known if _is_prompt(case)}
+        reads = [case for case in known if case.attempt.state is not State.PREPARED]
+        free = await self._claim_prompts(tx, list(prompts.values()))
+        await pages.read(tx, reads)
+        sends = [(case, self._send if case.attempt.id in free else _nothing) for case in prompts.values()]
+        return [*sends, *((case, self._look) for case in reads)]
 
     async def _safely(self, attempt_id: UUID, do: Callable[[], Awaitable[None]]) -> None:
         """One of many: its trouble must not stop the others. It comes round again."""
@@ -140,10 +154,7 @@ class Engine:
             return await self._claim_unsent(tx, case)
         if tried.state is State.SENT:
             return await self._claim_sent(tx, case)
-        again = schedule.next_read(tried.reads + 1, tx.now)
-        if tried.deadline is not None and tried.deadline > tx.now:
-            again = min(again, tried.deadline)
-        await attempts.note(tx, case, reads=tried.reads + 1, next_check_at=again)
+        await pages.read(tx, [case])
         return self._look
 
     async def _claim_unsent(self, tx: Tx, case: Case) -> _Step:
@@ -154,16 +165,32 @@ class Engine:
         if tried.deadline is not None and tried.deadline <= tx.now:
             await self._settlement.failed(tx, case, State.DEAD, Failure.TECHNICAL, "NOT_SENT LATE")
             return _nothing
-        if await routing.must_wait(tx, provider=tried.provider, carrier=owed.carrier, kind=owed.kind):
+        if owed.kind is Kind.COLLECT:
+            return self._send if await self._claim_prompts(tx, [case]) else _nothing
+        if await self._must_wait(tx, case) or await _held(tx, case):
+            return _nothing
+        await attempts.note(tx, case, next_check_at=tx.now + self._lease)
+        return self._vet
+
+    async def _claim_prompts(self, tx: Tx, cases: Sequence[Case]) -> set[UUID]:
+        """Those of these, each of another phone or amount, that may go out now. The others come round again."""
+        waits = {rail: await self._must_wait(tx, *group) for rail, group in _by_rail(cases).items()}
+        on_rails = [case for case in cases if not waits[_rail(case)]]
+        held = await pacing.prompts_held_until(tx, on_rails)
+        for case in on_rails:
+            if case.attempt.id in held:
+                await attempts.note(tx, case, next_check_at=held[case.attempt.id])
+        free = {case.attempt.id for case in on_rails} - held.keys()
+        await pages.sent(tx, free, self._lease)
+        return free
+
+    async def _must_wait(self, tx: Tx, *cases: Case) -> bool:
+        """Whether the rail of these cannot be used now; they then come round again."""
+        rail, kind = _rail(cases[0]), cases[0].payment.kind
+        waits = await routing.must_wait(tx, provider=rail.provider, carrier=rail.carrier, kind=kind)
+        for case in cases if waits else ():
             await self._wait_for_rail(tx, case)
-            return _nothing
-        if await _held(tx, case):
-            return _nothing
-        if owed.kind is not Kind.COLLECT:
-            await attempts.note(tx, case, next_check_at=tx.now + self._lease)
-            return self._vet
-        await self._mark_sent(tx, case)
-        return self._send
+        return waits
 
     async def _wait_for_rail(self, tx: Tx, case: Case) -> None:
         """Its rail may come back; a payout waits no longer than for float, since nothing was sent."""
@@ -180,10 +207,6 @@ class Engine:
             return _nothing
         await attempts.note(tx, case, next_check_at=lease_ends)  # a callback rang before the answer was written
         return self._look
-
-    async def _mark_sent(self, tx: Tx, case: Case, holder: bytes | None = None) -> None:
-        lease = {"sent_at": tx.now, "next_check_at": tx.now + self._lease}
-        await attempts.move(tx, case, State.SENT, **lease, holder=holder)
 
     # -- doing: the network, then one transaction with what was learned
 
@@ -205,7 +228,9 @@ class Engine:
             if await _held(tx, locked):  # by one that was vetted at the same time
                 return
             returns_ref = await attempts.reference(tx, locked.attempt.returns)
-            await self._mark_sent(tx, locked, tx.keys.encrypt(holder) if holder else None)
+            told = {"holder": tx.keys.encrypt(holder) if holder else None}
+            lease = {"sent_at": tx.now, "next_check_at": tx.now + self._lease}
+            await attempts.move(tx, locked, State.SENT, **lease, **told)
         await self._send(case, returns_ref)
 
     async def _wait_for_float(self, tx: Tx, case: Case) -> None:
@@ -238,6 +263,8 @@ class Engine:
         except TimeoutError:
             answer = Answer(Proof.UNKNOWN, "BUDGET")
         self._health.saw(Seen(_rail(case), answered(answer), int((clock() - begun) * 1000)))
+        if answer.proof is Proof.ACCEPTED and await self._acceptances.write(tried.id, answer):
+            return
         await self._write(case, partial(self._settlement.answered, answer=answer))
 
     async def _look(self, case: Case) -> None:
@@ -282,6 +309,20 @@ def _is_plain(tx: Tx, case: Case) -> bool:
     late = tried.deadline is not None and tried.deadline <= tx.now
     ends = late or _out_of_patience(tx, case)
     return tried.state is not State.SENT and not (tried.state is State.PREPARED and ends)
+
+
+def _is_prompt(case: Case) -> bool:
+    """Whether it is a collection that nothing has been done for yet."""
+    owed = case.payment
+    unsent = case.attempt.state is State.PREPARED
+    return unsent and owed.kind is Kind.COLLECT and owed.state is PaymentState.OPEN
+
+
+def _by_rail(cases: Iterable[Case]) -> dict[Rail, list[Case]]:
+    found: dict[Rail, list[Case]] = {}
+    for case in cases:
+        found.setdefault(_rail(case), []).append(case)
+    return found
 
 
 def _out_of_patience(tx: Tx, case: Case) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -12,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.database import Tx
 from ledger.chart import PROVIDER_FEES, SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, restaurant_payable, wallet
+from payments import pages
 from payments.attempts import Case
 from payments.providers.campay import Campay
 from payments.providers.protocol import Answer
@@ -293,6 +296,10 @@ async def test_a_reference_is_written_again_after_a_lock_that_did_not_come(
             raise DBAPIError.instance("UPDATE", None, problem, asyncpg.PostgresError) if wrapped else problem
         await write(tx, case, answer)
 
+    async def together(tx: Tx, answers: Mapping[UUID, Answer]) -> set[UUID]:
+        raise trouble("a lock")
+
+    monkeypatch.setattr(pages, "accepted", together)
     monkeypatch.setattr(house.engine._settlement, "answered", busy)
     await house.collect()
     await house.sweep()

@@ -60,7 +60,10 @@ async def house(
     changed = {"campay_username": "app", "campay_password": Secret("secret"), "prompt_gap_seconds": 1}
     configured = msgspec.structs.replace(settings, **changed, campay_url=f"{networks.base_url}/campay/api")
     database = Database(database_url, settings=configured, keys=keys, connections=10)
-    yield SimulatedHouse(database, configured)
+    house = SimulatedHouse(database, configured)
+    yield house
+    for client in house.clients:
+        await client.close()
     await database.close()
 
 
@@ -69,10 +72,12 @@ class SimulatedHouse(House):
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
+        self.clients: list[HttpClient] = []
         super().__init__(database, database.clock, self)  # type: ignore[arg-type]
 
     def client(self) -> HttpClient:
-        return HttpClient(self.settings.campay_url, connect_seconds=1, read_seconds=1)
+        self.clients.append(HttpClient(self.settings.campay_url, connect_seconds=1, read_seconds=1))
+        return self.clients[-1]
 
     async def until(self, met: Callable[[], Awaitable[bool]]) -> None:
         """Sweep as a worker would, until it is so."""
