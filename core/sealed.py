@@ -9,7 +9,7 @@ import re
 
 from core.crypto import Keyring
 
-DIGITS = {"cart_code": 4, "delivery_code": 4, "login_code": 6, "pickup_number": 2}
+DIGITS = {"cart_code": 4, "delivery_code": 4, "login_code": 6, "pickup_number": 2, "pin_code": 6}
 PHONE, PHONE_DIGITS = "phone", 9  # shown as its nine national digits
 
 _TOKEN = re.compile("\x02([a-z_]+):([^\x03]+)\x03")

@@ -18,7 +18,7 @@ from core.phones import parse_phone
 from core.sealed import reveal
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts, queries, service
-from marketplace.ordering.pricing import Line
+from marketplace.ordering.pricing import Extras, Line
 from marketplace.ordering.queries import Order
 from marketplace.people import pins
 from marketplace.people.login import Identity
@@ -28,8 +28,12 @@ CHANNEL = "api"
 
 
 @post("/quotes", responses=problems(401, 403, 404, 409))
-async def make_quote(data: RequestBody[NewQuote], caller: TheCaller, database: TheDatabase) -> QuoteView:
+async def make_quote(
+    data: RequestBody[NewQuote], caller: TheCaller, database: TheDatabase, limits: TheLimits
+) -> QuoteView:
     """What these dishes cost, brought to this place; good until `expires_at`."""
+    if data.coupon:
+        await limits.spend("auth", f"coupon:{caller.subject}")
     async with database.transaction() as tx:
         restaurant = await catalogue.restaurant_by_number(tx, number=data.restaurant)
         cart = await carts.save(
@@ -38,8 +42,11 @@ async def make_quote(data: RequestBody[NewQuote], caller: TheCaller, database: T
             restaurant_id=restaurant.id,
             lines=await _lines(tx, restaurant.id, data),
             place=_place(database.keys, data),
+            extras=Extras(tip_xaf=data.tip_xaf),
             channel=CHANNEL,
         )
+        if data.coupon:
+            cart = await carts.add_coupon(tx, person_id=caller.subject, cart_id=cart.cart_id, typed=data.coupon)
         return shown(await carts.quote(tx, cart_id=cart.cart_id), QuoteView)
 
 
@@ -163,6 +170,7 @@ async def cancel_order(order_id: FromPath[UUID], caller: TheCaller, database: Th
 
 
 def _with_code(order: Order, keys: Keyring) -> OrderView:
-    """The order with its code in plain digits: only at this edge, for the customer, and never stored so."""
+    """The order with code and phone in plain digits: only at this edge, for the customer, and never stored so."""
     view = shown(order, OrderView)
-    return msgspec.structs.replace(view, delivery_code=reveal(keys, view.delivery_code or "") or None)
+    code, phone = (reveal(keys, sealed or "") or None for sealed in (view.delivery_code, view.driver_phone))
+    return msgspec.structs.replace(view, delivery_code=code, driver_phone=phone)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from channels.api.inputs import PRINTABLE
-from marketplace.ordering.carts import MOST_OF_ONE
+from marketplace.ordering.carts import MOST_OF_ONE, MOST_TIP_XAF
 from marketplace.ordering.states import State
 
 View = TypeVar("View")
@@ -125,6 +125,8 @@ class NewQuote(Body):
     restaurant: Number
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=30)]
     place: NewPlace
+    coupon: Annotated[str, Meta(pattern="^[A-Za-z0-9]{3,20}$")] | None = None  # its number or its word
+    tip_xaf: Annotated[int, Meta(ge=0, le=MOST_TIP_XAF, description="Whole XAF, all of it the driver's.")] = 0
 
 
 class LineView(msgspec.Struct, frozen=True):
@@ -145,6 +147,8 @@ class QuoteView(msgspec.Struct, frozen=True):
     items_xaf: int
     delivery_xaf: int
     tax_xaf: int
+    discount_xaf: int
+    tip_xaf: int
     total_xaf: int
     place_label: str
     expires_at: datetime
@@ -166,7 +170,10 @@ class Consent(Body):
 
 
 class OrderView(msgspec.Struct, frozen=True):
-    """`delivery_code` is for the customer to tell the driver at the door; it exists once the meal is on its way."""
+    """`delivery_code` is for the customer to tell the driver at the door, `driver_phone` to call them by.
+
+    Both are there while the meal is on its way.
+    """
 
     id: UUID
     number: int
@@ -177,12 +184,15 @@ class OrderView(msgspec.Struct, frozen=True):
     items_xaf: int
     delivery_xaf: int
     tax_xaf: int
+    discount_xaf: int
+    tip_xaf: int
     total_xaf: int
     pay_with: str
     place_label: str
     placed_at: datetime
     eta_at: datetime | None
     delivery_code: str | None
+    driver_phone: str | None
 
 
 # ---- the wallet ------------------------------------------------------------------------------------------

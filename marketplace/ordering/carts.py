@@ -13,14 +13,15 @@ from sqlalchemy import select, update
 
 from core.database import Tx
 from core.drivers import Row
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidAmount, InvalidInput, NotFound
 from core.ids import new_id
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering.errors import DishUnavailable, EmptyCart, PlaceMissing, RestaurantClosed
-from marketplace.ordering.pricing import Line, PricedLine, quoted
+from marketplace.ordering.pricing import Extras, Line, PricedLine, quoted
 from marketplace.ordering.tables import cart, customer_order, order_line
 from marketplace.places.queries import Place
 from marketplace.places.service import DIRECTIONS_LENGTH
+from marketplace.promotions import service as promotions
 
 # Above this it is a mistyped digit, or a feast that one calls about.
 MOST_OF_ONE = 50
@@ -37,6 +38,8 @@ class Quote(msgspec.Struct, frozen=True):
     items_xaf: int
     delivery_xaf: int
     tax_xaf: int
+    discount_xaf: int
+    tip_xaf: int
     total_xaf: int
     place_label: str
     expires_at: datetime
@@ -54,11 +57,18 @@ class Cart(msgspec.Struct, frozen=True):
     place: Place | None
     quote: Quote | None
     order_id: UUID | None = None
+    extras: Extras = Extras()
 
+
+# Above this a tip is a mistyped number.
+MOST_TIP_XAF = 50_000
 
 # The hottest statements of a USSD talk: plain SQL, each alone in its round trip.
-_COLUMNS = "restaurant_id, lines, quarter_id, landmark_id, directions, contact_phone, channel, saved_at, discarded_at"
-_VALUES = "$3, $4, $5, $6, $7, $8, $9, $10, NULL"
+_COLUMNS = (
+    "restaurant_id, lines, quarter_id, landmark_id, directions, contact_phone, coupon_id, tip_xaf,"
+    " channel, saved_at, discarded_at"
+)
+_VALUES = "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL"
 _ADD = f"""
     INSERT INTO cart (id, person_id, version, {_COLUMNS}) VALUES ($1, $2, 1, {_VALUES}) RETURNING *
 """  # noqa: S608 - made of constants
@@ -81,12 +91,15 @@ async def save(
     place: Place | None,
     channel: str,
     cart_id: UUID | None = None,
+    extras: Extras = Extras(),  # noqa: B008 - frozen
 ) -> Cart:
     """A new cart, or the next version of `cart_id`. The same dish twice is one line.
 
-    Raises EmptyCart, InvalidInput, RestaurantClosed, DishUnavailable, and NotFound for what does not exist or
-    is not this customer's.
+    Raises EmptyCart, InvalidAmount, InvalidInput, RestaurantClosed, DishUnavailable, and NotFound for what does not
+    exist or is not this customer's.
     """
+    if not 0 <= extras.tip_xaf <= MOST_TIP_XAF:
+        raise InvalidAmount()
     contents = msgspec.json.encode(await _checked(tx, restaurant_id, lines)).decode()
     row = await (await tx.driver()).fetchrow(
         _CHANGE if cart_id else _ADD,
@@ -95,6 +108,8 @@ async def save(
         restaurant_id,
         contents,
         *place_columns(place).values(),
+        extras.coupon_id,
+        extras.tip_xaf,
         channel,
         tx.now,
         record_class=Row,
@@ -102,6 +117,30 @@ async def save(
     if row is None:
         raise NotFound()
     return await _cart(tx, row)
+
+
+async def add_coupon(tx: Tx, *, person_id: UUID, cart_id: UUID, typed: str) -> Cart:
+    """The next version of the cart, with the coupon of this number or word.
+
+    Raises what `save` and promotions.find raise.
+    """
+    row = await tx.first(select(cart).where(cart.c.id == cart_id, cart.c.person_id == person_id))
+    if row is None:
+        raise NotFound()
+    place = place_of(row)
+    today = await quoted(tx, place=place, **contents_of(row))
+    where = {"restaurant_id": row.restaurant_id, "items_xaf": today.items_xaf}
+    discount = await promotions.find(tx, typed=typed, person_id=person_id, **where)
+    return await save(
+        tx,
+        person_id=person_id,
+        restaurant_id=row.restaurant_id,
+        lines=lines_of(row),
+        place=place,
+        channel=row.channel,
+        cart_id=cart_id,
+        extras=msgspec.structs.replace(extras_of(row), coupon_id=discount.coupon_id),
+    )
 
 
 async def open_cart(tx: Tx, *, person_id: UUID) -> Cart | None:
@@ -123,7 +162,7 @@ async def quote(tx: Tx, *, cart_id: UUID) -> Quote:
     row = await tx.first(select(cart).where(cart.c.id == cart_id))
     if row is None:
         raise NotFound()
-    return await _quote(tx, row, place_of(row))
+    return await _quote(tx, row, place_of(row), None)
 
 
 async def repeat_last(tx: Tx, *, person_id: UUID, channel: str) -> Cart:
@@ -177,8 +216,22 @@ def place_of(row: Any) -> Place:
     return Place(row.quarter_id, row.landmark_id, row.directions, row.contact_phone)
 
 
+def contents_of(row: Any) -> dict[str, Any]:
+    """Everything of a cart but its place, as the price is asked with."""
+    return {
+        "person_id": row.person_id,
+        "restaurant_id": row.restaurant_id,
+        "lines": lines_of(row),
+        "extras": extras_of(row),
+    }
+
+
 def lines_of(row: Any) -> list[Line]:
     return msgspec.convert(row.lines, list[Line])
+
+
+def extras_of(row: Any) -> Extras:
+    return Extras(row.coupon_id, row.tip_xaf)
 
 
 async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[Line]:
@@ -205,13 +258,14 @@ async def _cart(tx: Tx, row: Any, *, order_id: UUID | None = None) -> Cart:
         zone_id=restaurant.zone_id,
         lines=lines_of(row),
         place=place,
-        quote=await _quote(tx, row, place) if place else None,
+        quote=await _quote(tx, row, place, order_id) if place else None,
         order_id=order_id,
+        extras=extras_of(row),
     )
 
 
-async def _quote(tx: Tx, row: Any, place: Place) -> Quote:
-    today = await quoted(tx, restaurant_id=row.restaurant_id, lines=lines_of(row), place=place)
+async def _quote(tx: Tx, row: Any, place: Place, order_id: UUID | None) -> Quote:
+    today = await quoted(tx, place=place, order_id=order_id, **contents_of(row))
     return Quote(
         cart_id=row.id,
         cart_version=row.version,
@@ -220,6 +274,8 @@ async def _quote(tx: Tx, row: Any, place: Place) -> Quote:
         items_xaf=today.items_xaf,
         delivery_xaf=today.tariff.fee_xaf,
         tax_xaf=today.tax_xaf,
+        discount_xaf=today.discount_xaf,
+        tip_xaf=today.tip_xaf,
         total_xaf=today.total_xaf,
         place_label=today.place_label,
         expires_at=min(tx.now + timedelta(minutes=tx.settings.quote_minutes), row.saved_at + _lifetime(tx)),

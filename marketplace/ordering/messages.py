@@ -56,6 +56,9 @@ async def delivered(tx: Tx, order: OrderRow, *, points: int) -> None:
         "points": points,
     }
     key = "sms.order_delivered_taxed" if order.tax_xaf else "sms.order_delivered"
+    if order.discount_xaf or order.tip_xaf:
+        key = "sms.order_delivered_extras"
+        receipt |= {"discount_xaf": order.discount_xaf, "tip_xaf": order.tip_xaf}
     await _customer(tx, order, key, receipt)
 
 

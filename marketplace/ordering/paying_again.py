@@ -19,6 +19,7 @@ from marketplace.ordering.placing import NUMBER_TRIES, agree
 from marketplace.ordering.queries import Order
 from marketplace.ordering.tables import cart, customer_order
 from marketplace.ordering.transitions import OrderRow, lock, move
+from marketplace.promotions import service as promotions
 from payments import service as payments
 from payments.errors import NotRetryable
 from payments.states import Failure
@@ -38,7 +39,9 @@ async def pay_again(tx: Tx, *, order_id: UUID, person_id: UUID, session_id: str 
     """
     draft = await _ordered_cart(tx, order_id, person_id)
     order = await _reopen(tx, order_id)
-    await agree(tx, draft, draft.cart_version, order.total_xaf)
+    today = await agree(tx, draft, draft.cart_version, order.total_xaf, order_id=order_id)
+    if today.discount:
+        await promotions.reserve(tx, order_id=order_id, person_id=person_id, discount=today.discount)
     owed = await payments.find(tx, reference=order_id)
     assert owed is not None, "an order that awaits its payment has one"
     if owed.failure not in _WORTH_ANOTHER_PROMPT:

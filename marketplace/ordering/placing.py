@@ -20,6 +20,7 @@ from marketplace.ordering.transitions import COLUMNS, OrderRow, move, record
 from marketplace.people import service as people
 from marketplace.people.service import Person
 from marketplace.places.service import remember_place
+from marketplace.promotions import service as promotions
 from payments import service as payments
 
 # Tries for a free 4-digit number. Of 9000, a restaurant and a customer hold a few dozen.
@@ -57,6 +58,8 @@ async def place(
         chosen = {"payer_id": payer.id, "pay_with": pay_with, "channel": channel}
         order = await _insert(tx, _frozen(tx, draft, today) | chosen, today)
         order_id = order.id
+        if today.discount:
+            await promotions.reserve(tx, order_id=order_id, person_id=person_id, discount=today.discount)
         await remember_place(tx, person_id=person_id, place=carts.place_of(draft))
         if pay_with == "wallet":
             await offer(tx, order_id=order_id, actor="customer")
@@ -79,12 +82,14 @@ async def _placed(tx: Tx, cart_id: UUID, version: int) -> UUID | None:
     return None
 
 
-async def agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int) -> Price:
-    """Today's price, if it is the one that the customer has seen, for the cart that they have seen."""
+async def agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int, *, order_id: UUID | None = None) -> Price:
+    """Today's price, if it is the one that the customer has seen, for the cart that they have seen.
+
+    `order_id` is the order that was made of it before, if one was.
+    """
     if draft.version != version or carts.expired(tx, draft):
         raise CartExpired()
-    place = carts.place_of(draft)
-    today = await price(tx, restaurant_id=draft.restaurant_id, lines=carts.lines_of(draft), place=place)
+    today = await price(tx, place=carts.place_of(draft), order_id=order_id, **carts.contents_of(draft))
     if today.total_xaf != total_xaf:
         raise PriceChanged(total_xaf=today.total_xaf)
     return today
@@ -129,6 +134,9 @@ def _frozen(tx: Tx, draft: Row[Any], today: Price) -> dict[str, Any]:
         "items_xaf": today.items_xaf,
         "delivery_xaf": today.tariff.fee_xaf,
         "tax_xaf": today.tax_xaf,
+        "discount_xaf": today.discount_xaf,
+        "discount_funder": today.discount and today.discount.funder,
+        "tip_xaf": today.tip_xaf,
         "total_xaf": today.total_xaf,
         "commission_bp": commission_bp(tx.settings.commission_bp, today.restaurant),
         "driver_pay_xaf": today.tariff.driver_pay_xaf,

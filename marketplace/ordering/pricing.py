@@ -1,6 +1,7 @@
 """What dishes cost today, brought to a place: the one calculation that quotes and orders share."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,8 @@ from marketplace.catalogue.queries import Dish, Restaurant
 from marketplace.ordering.errors import DishUnavailable, RestaurantClosed
 from marketplace.places import queries as places
 from marketplace.places.queries import Place, Tariff
+from marketplace.promotions import service as promotions
+from marketplace.promotions.service import Discount
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -19,6 +22,13 @@ class Line(msgspec.Struct, frozen=True):
 
     dish_id: UUID
     quantity: int
+
+
+class Extras(msgspec.Struct, frozen=True):
+    """What a customer adds to the dishes: a coupon, and a tip for the driver."""
+
+    coupon_id: UUID | None = None
+    tip_xaf: int = 0
 
 
 class PricedLine(msgspec.Struct, frozen=True):
@@ -39,43 +49,101 @@ class Price(msgspec.Struct, frozen=True):
     tariff: Tariff
     items_xaf: int
     tax_xaf: int
+    discount: Discount | None
+    tip_xaf: int
     place_label: str
 
     @property
+    def discount_xaf(self) -> int:
+        return self.discount.amount_xaf if self.discount else 0
+
+    @property
     def total_xaf(self) -> int:
-        return self.items_xaf + self.tariff.fee_xaf + self.tax_xaf
+        return self.items_xaf + self.tariff.fee_xaf + self.tax_xaf + self.tip_xaf - self.discount_xaf
 
 
-async def quoted(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
-    """The price to show, as of a few seconds ago. Raises RestaurantClosed, DishUnavailable, NotFound."""
+async def quoted(
+    tx: Tx,
+    *,
+    person_id: UUID,
+    restaurant_id: UUID,
+    lines: Sequence[Line],
+    place: Place,
+    extras: Extras,
+    order_id: UUID | None = None,
+) -> Price:
+    """The price to show, as of a few seconds ago. Raises RestaurantClosed, DishUnavailable, NotFound.
+
+    A coupon that does not count (any more) is left out. `order_id` is the order that was made of it, if one was.
+    """
     restaurant = await catalogue.known_restaurant(tx, restaurant_id=restaurant_id)
     menu = await catalogue.known_dishes(tx, restaurant_id=restaurant_id, available_only=False)
     priced = _priced(restaurant, menu, lines)
     quarter = await places.known_quarter(tx, quarter_id=place.quarter_id)
     tariff = await places.known_tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
-    return _price(tx, restaurant, priced, tariff, await places.known_label(tx, place))
+    whose = _Whose(person_id, order_id, locked=False)
+    return await _price(tx, restaurant, priced, tariff, await places.known_label(tx, place), extras, whose)
 
 
-async def price(tx: Tx, *, restaurant_id: UUID, lines: Sequence[Line], place: Place) -> Price:
-    """The price to agree on, by what is true now. Raises RestaurantClosed, DishUnavailable, NotFound."""
+async def price(
+    tx: Tx,
+    *,
+    person_id: UUID,
+    restaurant_id: UUID,
+    lines: Sequence[Line],
+    place: Place,
+    extras: Extras,
+    order_id: UUID | None = None,
+) -> Price:
+    """The price to agree on, by what is true now; its coupon is locked. Raises RestaurantClosed, DishUnavailable,
+    NotFound.
+    """
     restaurant = await catalogue.get_restaurant(tx, restaurant_id=restaurant_id)
     menu = await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)
     priced = _priced(restaurant, menu, lines)
     quarter = await places.get_quarter(tx, quarter_id=place.quarter_id)
     tariff = await places.tariff(tx, from_zone=restaurant.zone_id, to_zone=quarter.zone_id)
-    return _price(tx, restaurant, priced, tariff, await places.describe(tx, place))
+    whose = _Whose(person_id, order_id, locked=True)
+    return await _price(tx, restaurant, priced, tariff, await places.describe(tx, place), extras, whose)
 
 
-def _price(tx: Tx, restaurant: Restaurant, priced: list[PricedLine], tariff: Tariff, place_label: str) -> Price:
+class _Whose(NamedTuple):
+    """Whose coupon is weighed, for which order of theirs, and whether it must stay as it is."""
+
+    person_id: UUID
+    order_id: UUID | None
+    locked: bool
+
+
+async def _price(
+    tx: Tx,
+    restaurant: Restaurant,
+    priced: list[PricedLine],
+    tariff: Tariff,
+    place_label: str,
+    extras: Extras,
+    whose: _Whose,
+) -> Price:
     items_xaf = sum(line.quantity * line.price_xaf for line in priced)
+    discount = None
+    if extras.coupon_id:
+        cart: dict[str, Any] = {"coupon_id": extras.coupon_id, "restaurant_id": restaurant.id, "items_xaf": items_xaf}
+        discount = await promotions.worth(tx, **cart, **whose._asdict())
     return Price(
         restaurant=restaurant,
         lines=priced,
         tariff=tariff,
         items_xaf=items_xaf,
-        tax_xaf=basis_points(items_xaf, tx.settings.tax_bp),  # D26
+        tax_xaf=basis_points(items_xaf - _restaurants_own(discount), tx.settings.tax_bp),  # D26
+        discount=discount,
+        tip_xaf=extras.tip_xaf,
         place_label=place_label,
     )
+
+
+def _restaurants_own(discount: Discount | None) -> int:
+    """What the restaurant sells its dishes for less, in XAF: nobody earns or taxes that (D7)."""
+    return discount.amount_xaf if discount and discount.funder == "restaurant" else 0
 
 
 def _priced(restaurant: Restaurant, menu: Sequence[Dish], lines: Sequence[Line]) -> list[PricedLine]:

@@ -9,7 +9,7 @@ import msgspec
 
 from core.database import Tx
 from core.errors import NotFound
-from core.sealed import seal
+from core.sealed import seal, seal_encrypted_phone
 from marketplace.ordering.states import OPEN, State
 
 
@@ -24,7 +24,7 @@ class OrderLine(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """An order as people see it. It may be kept in receipts and sessions, so it holds no phone number."""
+    """An order as people see it. It may be kept in receipts and sessions, so it holds no phone number in the clear."""
 
     id: UUID
     number: int
@@ -37,12 +37,16 @@ class Order(msgspec.Struct, frozen=True):
     items_xaf: int
     delivery_xaf: int
     tax_xaf: int
+    discount_xaf: int
+    tip_xaf: int
     total_xaf: int
     pay_with: str
     place_label: str
     placed_at: datetime
     eta_at: datetime | None
-    delivery_code: str | None  # sealed, and only for the customer while the meal is on its way
+    # Sealed, and only for the customer while the meal is on its way: what the driver asks for, and how to call them.
+    delivery_code: str | None
+    driver_phone: str | None
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -51,24 +55,35 @@ class Standing(msgspec.Struct, frozen=True):
     has_cart: bool
     has_live_order: bool
     has_ordered: bool
+    is_staff: bool = False  # answers for a restaurant, or drives
+    to_rate: UUID | None = None  # the newest delivered order, where no page has asked for its stars yet
 
 
 _ORDER = """
 SELECT o.id, o.number, o.state, o.person_id, o.restaurant_id, r.number AS restaurant_number, r.name AS restaurant_name,
-       o.items_xaf, o.delivery_xaf, o.tax_xaf, o.total_xaf, o.pay_with, o.place_label, o.placed_at,
-       o.eta_at,
+       o.items_xaf, o.delivery_xaf, o.tax_xaf, o.discount_xaf, o.tip_xaf, o.total_xaf, o.pay_with, o.place_label,
+       o.placed_at, o.eta_at,
        CASE WHEN o.state = 'PICKED_UP' AND d.code_nonce IS NOT NULL THEN d.id || '.' || d.code_nonce END AS code,
+       CASE WHEN o.state = 'PICKED_UP' THEN carrier.phone END AS carrier,
        (SELECT json_agg(json_build_object('dish_id', l.dish_id, 'dish_number', l.dish_number, 'name', l.name,
                                           'quantity', l.quantity, 'price_xaf', l.price_xaf) ORDER BY l.position)
           FROM order_line l WHERE l.order_id = o.id) AS lines
   FROM customer_order o
   JOIN restaurant r ON r.id = o.restaurant_id
   LEFT JOIN delivery d ON d.order_id = o.id
+  LEFT JOIN driver ON driver.id = d.driver_id
+  LEFT JOIN person carrier ON carrier.id = driver.person_id
 """
 _STANDING = """
 SELECT EXISTS (SELECT FROM cart WHERE person_id = $1 AND saved_at > $2 AND discarded_at IS NULL) AS has_cart,
        EXISTS (SELECT FROM customer_order WHERE person_id = $1 AND state = ANY($3)) AS has_live_order,
-       EXISTS (SELECT FROM customer_order WHERE person_id = $1) AS has_ordered
+       EXISTS (SELECT FROM customer_order WHERE person_id = $1) AS has_ordered,
+       EXISTS (SELECT FROM restaurant_phone WHERE person_id = $1)
+           OR EXISTS (SELECT FROM driver WHERE person_id = $1) AS is_staff,
+       (SELECT id FROM customer_order AS o
+         WHERE person_id = $1 AND placed_at > $4 AND state IN ('DELIVERED', 'CLOSED')
+           AND NOT EXISTS (SELECT FROM order_rating WHERE order_id = o.id)
+         ORDER BY placed_at DESC LIMIT 1) AS to_rate
 """
 _LIVE = _ORDER + "WHERE o.person_id = $1 AND o.state = ANY($2) ORDER BY o.placed_at DESC"
 _TRACKED = (
@@ -91,7 +106,8 @@ _BY_NUMBER = _ORDER + "WHERE o.number = $1 AND {owner} = $2 ORDER BY o.state = A
 async def standing(tx: Tx, *, person_id: UUID) -> Standing:
     """What a returning customer may go on with; one statement, since every dial asks it."""
     since = tx.now - timedelta(minutes=tx.settings.cart_minutes)
-    row = await (await tx.driver()).fetchrow(_STANDING, person_id, since, OPEN)
+    delivered_since = tx.now - timedelta(days=tx.settings.rating_days)
+    row = await (await tx.driver()).fetchrow(_STANDING, person_id, since, OPEN, delivered_since)
     return Standing(**row)
 
 
@@ -151,7 +167,8 @@ async def _read(tx: Tx, query: str, *arguments: Any, with_code: bool = False) ->
 
 
 def _order(row: dict[str, Any], with_code: bool) -> Order:
-    code = row.pop("code")
-    sealed = seal("delivery_code", code) if code and with_code else None
+    code, carrier = row.pop("code"), row.pop("carrier")
     lines = msgspec.convert(row.pop("lines"), list[OrderLine])
-    return Order(**row, lines=lines, delivery_code=sealed)
+    sealed = seal("delivery_code", code) if code and with_code else None
+    called = seal_encrypted_phone(carrier) if carrier and with_code else None
+    return Order(**row, lines=lines, delivery_code=sealed, driver_phone=called)

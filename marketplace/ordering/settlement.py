@@ -24,6 +24,7 @@ from marketplace.delivery.tables import delivery
 from marketplace.loyalty import service as loyalty
 from marketplace.ordering import messages
 from marketplace.ordering.transitions import OrderRow, move
+from marketplace.people import pin_resets
 from marketplace.referrals import service as referrals
 
 Share = tuple[Account, int]
@@ -33,7 +34,8 @@ Share = tuple[Account, int]
 
 
 async def reserve(tx: Tx, order: OrderRow) -> None:
-    """Keep the total in the payer's wallet until the restaurant has answered. Raises InsufficientFunds."""
+    """Keep the total in the payer's wallet until the restaurant has answered. Raises InsufficientFunds, WalletResting."""
+    await pin_resets.require_awake(tx, person_id=order.payer_id)
     await holds.hold(
         tx,
         key=_reservation(order),

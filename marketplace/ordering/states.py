@@ -58,6 +58,12 @@ FUNDED: tuple[State, ...] = ("PAID", "OFFERED", "ACCEPTED", "READY", "PICKED_UP"
 OPEN: tuple[State, ...] = ("AWAITING_PAYMENT", *FUNDED)
 
 
+def nothing_came(came_from: State, to: State) -> bool:
+    """Whether this change of state ends an order of which nothing stays paid: its coupon may be used again."""
+    unpaid: tuple[State, ...] = ("PAYMENT_EXPIRED", "REJECTED", "NO_ANSWER", "RESOLVED_REFUND")
+    return to in unpaid or (to == "CANCELLED" and came_from in ("AWAITING_PAYMENT", "PAID", "OFFERED"))
+
+
 def schedule(settings: Settings, state: State) -> tuple[timedelta, ...]:
     """How long after an order entered `state` the sweeper looks at it; `deadlines.STEPS` says what it does then."""
     minutes = {

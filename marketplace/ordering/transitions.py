@@ -12,8 +12,9 @@ from core.database import Tx
 from core.errors import NotFound
 from core.money import basis_points
 from marketplace.ordering.errors import WrongState
-from marketplace.ordering.states import TRANSITIONS, State, schedule
+from marketplace.ordering.states import TRANSITIONS, State, nothing_came, schedule
 from marketplace.ordering.tables import customer_order, order_event
+from marketplace.promotions import service as promotions
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -30,6 +31,9 @@ class OrderRow(msgspec.Struct, frozen=True):
     items_xaf: int
     delivery_xaf: int
     tax_xaf: int
+    discount_xaf: int
+    discount_funder: str | None
+    tip_xaf: int
     total_xaf: int
     commission_bp: int
     driver_pay_xaf: int
@@ -37,9 +41,19 @@ class OrderRow(msgspec.Struct, frozen=True):
     placed_at: datetime
 
     @property
+    def food_xaf(self) -> int:
+        """What the dishes are sold for, whoever pays it: without what the restaurant itself takes off."""
+        return self.items_xaf - (self.discount_xaf if self.discount_funder == "restaurant" else 0)
+
+    @property
+    def sponsored_xaf(self) -> int:
+        """What the platform pays of it, once the food is cooked."""
+        return self.discount_xaf if self.discount_funder == "platform" else 0
+
+    @property
     def commission_xaf(self) -> int:
-        """The platform's part of the items, rounded down (D7)."""
-        return basis_points(self.items_xaf, self.commission_bp)
+        """The platform's part of the dishes, rounded down (D7)."""
+        return basis_points(self.food_xaf, self.commission_bp)
 
 
 COLUMNS = [customer_order.c[name] for name in OrderRow.__struct_fields__]
@@ -65,10 +79,17 @@ async def move(
     if to not in TRANSITIONS[order.state]:
         raise WrongState(number=order.number, state=order.state)
     later = schedule(tx.settings, to)
-    fields = {"state": to, "state_since": tx.now, "due_step": 0, "due_at": tx.now + later[0] if later else None}
-    moved = update(customer_order).where(customer_order.c.id == order_id).values(**fields, **(changes or {}))
+    fields: dict[str, Any] = {
+        "state": to,
+        "state_since": tx.now,
+        "due_step": 0,
+        "due_at": tx.now + later[0] if later else None,
+    }
+    moved = update(customer_order).where(customer_order.c.id == order_id).values({**fields, **(changes or {})})
     row = await tx.one(moved.returning(*COLUMNS))
     await record(tx, order_id=order_id, came_from=order.state, to=to, actor=actor, details=details)
+    if order.discount_xaf and nothing_came(order.state, to):
+        await promotions.release(tx, order_id=order_id)
     return OrderRow(**row._mapping)
 
 

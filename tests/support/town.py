@@ -150,6 +150,17 @@ class Town:
     async def picked_up(self, **changes: Any) -> Order:
         """On its way, with the driver who claimed it."""
         order = await self.accepted(**changes)
+        await self._fetched(order)
+        return order
+
+    async def carry(self, order: Order) -> None:
+        """A paid order is cooked and fetched."""
+        kitchen = await self.person(KITCHEN)
+        async with self.database.transaction() as tx:
+            await service.accept(tx, order_id=order.id, minutes=20, by_person=kitchen)
+        await self._fetched(order)
+
+    async def _fetched(self, order: Order) -> None:
         async with self.database.transaction() as tx:
             await delivery.set_presence(tx, driver_id=self.driver_id, on=True, quarter="Akwa")
         self.clock.advance(minutes=10)
@@ -158,7 +169,6 @@ class Town:
             job = await delivery.claim(tx, driver_id=self.driver_id, number=order.number)
             counter = sealed.code(tx.keys, "pickup_number", str(job.delivery_id))
             await handover.pick_up(tx, driver_id=self.driver_id, number=order.number, pickup_number=counter)
-        return order
 
     async def handed_over(self, **changes: Any) -> Order:
         """At the door, by the code."""

@@ -20,6 +20,7 @@ from marketplace.ordering.tables import customer_order
 from marketplace.people import service as people
 from payments.tables import attempt, payment
 from tests.channels.api.conftest import CUSTOMER, OTHER_CUSTOMER, Client
+from tests.support.coupons import make_coupon
 from tests.support.market import DRIVERS, Market
 
 pytestmark = pytest.mark.anyio
@@ -231,11 +232,28 @@ async def test_the_code_for_the_door_shows_once_the_meal_is_on_its_way_and_only_
         await handover.pick_up(tx, driver_id=driver_id, number=4821, pickup_number=pickup_number)
     order = (await customer.get(path)).json()
     assert re.fullmatch("[0-9]{4}", order["delivery_code"])
+    assert order["driver_phone"] == DRIVERS[0].removeprefix("+237")
     assert (await customer.get("/api/v1/orders")).json()["items"] == [order]
     assert (await other_customer.get(path)).status_code == 404
 
     async with database.transaction() as tx:
         await handover.hand_over(tx, driver_id=driver_id, code=order["delivery_code"])
     delivered = (await customer.get(path)).json()
-    assert (delivered["state"], delivered["delivery_code"]) == ("DELIVERED", None)
+    assert (delivered["state"], delivered["delivery_code"], delivered["driver_phone"]) == ("DELIVERED", None, None)
     assert (await customer.get("/api/v1/wallet")).json()["points"] == 30
+
+
+async def test_a_quote_takes_a_coupon_and_a_tip_and_the_order_keeps_them(customer: Client, database: Database) -> None:
+    await make_coupon(database, amount_xaf=300)
+    plain = await customer.quote()
+    quote = await customer.quote(coupon="MBOA50", tip_xaf=500)
+    assert (quote["discount_xaf"], quote["tip_xaf"]) == (300, 500)
+    assert quote["total_xaf"] == plain["total_xaf"] + 200
+    order = (await customer.order(quote, "with-extras")).json()
+    assert (order["discount_xaf"], order["tip_xaf"], order["total_xaf"]) == (300, 500, quote["total_xaf"])
+
+
+async def test_a_wrong_coupon_is_told(customer: Client) -> None:
+    wish = {"restaurant": 10, "lines": [{"dish": 3}], "place": {"quarter_id": 1}, "coupon": "9999"}
+    refused = await customer.post("/api/v1/quotes", json=wish)
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_coupon")

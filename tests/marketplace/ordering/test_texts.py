@@ -18,7 +18,10 @@ WORST: dict[str, str | int] = {
     "dial": "*237*1234*3#",
     "minutes": 180,
     "points": 7500,
-    **dict.fromkeys(("items_xaf", "delivery_xaf", "tax_xaf", "total_xaf", "refund_xaf", "kept_xaf"), 500_000),
+    "tip_xaf": 50_000,
+    **dict.fromkeys(
+        ("items_xaf", "delivery_xaf", "tax_xaf", "total_xaf", "refund_xaf", "kept_xaf", "discount_xaf"), 500_000
+    ),
     **dict.fromkeys(("amount_xaf", "balance_xaf", "rest_xaf"), 1_000_000),
 }
 
