@@ -37,15 +37,11 @@ metadata = MetaData(
     }
 )
 
-# A lone statement outside a transaction (a cart being saved) may be lost with the server's last half second; what
-# a transaction commits is durable.
 # PostgreSQL up to 17 takes a plan that goes against an `enable_…` setting for an enormous one, and would compile each
 # call of the posting functions to machine code: a third of a second instead of a fifth of a millisecond.
-_SESSION = {"lock_timeout": "5s", "statement_timeout": "15s", "synchronous_commit": "off", "jit": "off"}
-
-# Sent through the driver, in one round trip and before anything else can be: SQLAlchemy's asyncpg dialect would send
-# BEGIN only with its own first statement, and a raw call made before it would commit by itself.
-_BEGIN = "BEGIN; SET LOCAL synchronous_commit = on"
+_SESSION = {"lock_timeout": "5s", "statement_timeout": "15s", "synchronous_commit": "on", "jit": "off"}
+# A lone statement on a bare driver connection (a cart being saved) may be lost with the server's last half second.
+_HASTY = {"synchronous_commit": "off"}
 
 _QUEUE_UP = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
@@ -170,7 +166,7 @@ class Database:
             json_deserializer=msgspec.json.decode,
         )
         self.lines = Lines(self.engine, most=connections)
-        self.drivers = Drivers(url, most=connections, session=session)
+        self.drivers = Drivers(url, most=connections, session={**session, **_HASTY})
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -190,14 +186,18 @@ class Database:
         await self._commit(line)
 
     async def _begin(self) -> Line:
-        """A connection with an open transaction; one that was lost while it idled is replaced."""
+        """A connection with an open transaction; one that was lost while it idled is replaced.
+
+        Through the driver and before anything else can be sent: SQLAlchemy's asyncpg dialect would send BEGIN only with
+        its own first statement, and a raw call made before it would commit by itself.
+        """
         line = await self.lines.take()
         try:
-            await line.driver.execute(_BEGIN)
+            await line.begin()
         except AWAY:
             await self.lines.throw_away(line)
             line = await self.lines.take()
-            await self._send(line, _BEGIN)
+            await self._send(line, "BEGIN")
         except BaseException:
             await self.lines.throw_away(line)
             raise

@@ -1,6 +1,7 @@
 """Transactions: they hold a connection, end it whole, and never report what was not written."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import text
 
 from core.clock import ManualClock
 from core.crypto import Keyring
-from core.database import Database, RolledBack
+from core.database import Database, RolledBack, Tx
 from core.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,53 @@ async def test_a_raw_statement_first_belongs_to_the_transaction(narrow: Database
             )
             raise ZeroDivisionError
     assert await _written(narrow) == 0
+
+
+async def _simple(tx: Tx) -> None:
+    await (await tx.driver()).execute("INSERT INTO effect (key, request_hash, created_at) VALUES ('a', '', now())")
+
+
+async def _prepared(tx: Tx) -> None:
+    driver = await tx.driver()
+    statement = "INSERT INTO effect (key, request_hash, created_at) VALUES ($1, '', now()) RETURNING key"
+    assert await driver.fetchval(statement, "a") == "a"
+
+
+async def _core(tx: Tx) -> None:
+    assert await tx.run(_WRITE, {"key": "a"}) == 1
+
+
+async def _nested(tx: Tx) -> None:
+    async with tx.attempt():
+        await tx.run(_WRITE, {"key": "a"})
+
+
+async def _wrong(tx: Tx) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await (await tx.driver()).fetch("SELECT * FROM nowhere WHERE it = $1", 1)
+
+
+async def _cancelled(tx: Tx) -> None:
+    with pytest.raises(TimeoutError):
+        await (await tx.driver()).execute("SELECT pg_sleep(60)", timeout=0.05)
+
+
+async def _nothing(tx: Tx) -> None:
+    pass
+
+
+@pytest.mark.parametrize("first", [_simple, _prepared, _core, _nested, _wrong, _cancelled, _nothing])
+async def test_whatever_comes_first_is_inside(narrow: Database, first: Callable[[Tx], Awaitable[None]]) -> None:
+    """BEGIN goes out with it, the second time at the latest, when the connection has just been heard of."""
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            async with narrow.transaction() as tx:
+                await first(tx)
+                raise ZeroDivisionError
+        assert await _written(narrow) == 0
+    async with narrow.transaction() as tx:
+        await tx.run(_WRITE, {"key": "b"})
+    assert await _written(narrow) == 1
 
 
 async def test_one_connection_serves_all_in_turn(narrow: Database) -> None:
