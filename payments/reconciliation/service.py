@@ -5,12 +5,11 @@ The network comes first, then one transaction for each thing that was found.
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from core.clock import DOUALA, business_day
@@ -19,10 +18,8 @@ from core.logs import logger
 from ledger.chart import provider_float
 from ledger.service import balance
 from payments import balances
-from payments.attempts import spoken
-from payments.pace import Pace
-from payments.providers.protocol import HistoryLine, Provider, Record, Word
-from payments.reconciliation import items
+from payments.providers.protocol import HistoryLine, Provider, Word
+from payments.reconciliation import items, reading
 from payments.reconciliation.comparing import Compared, Expected, Found, Ours, compare, compare_floats
 from payments.reconciliation.tables import reconciliation
 from payments.states import LIVE, Kind, State
@@ -72,18 +69,20 @@ async def _left(database: Database, provider: Provider) -> list[date]:
 
 async def _run_one(database: Database, provider: Provider, day: date) -> Compared | None:
     name = provider.capabilities.name
-    lines = await _lines(database, provider, day)
-    if lines is None:
+    listed = await reading.listed(database, provider, day)
+    if listed is None:
         return None
+    lines = listed.lines
     differing = await _differing_floats(database, provider, day)
     async with database.reading() as tx:
         ours = await _ours(tx, name, day, lines)
         if not provider.capabilities.history:  # what people decided without a reference, nobody can ask about
-            ours = [one for one in ours if one.provider_ref]
+            ours = [one for one in ours if one.provider_ref and one.id not in listed.unread]
         compared = compare(day, lines, ours)
         compared = msgspec.structs.replace(compared, found=[*compared.found, *(differing or [])])
-        listed = {line.ref for line in lines if business_day(line.at) == day and line.word is not Word.PENDING}
-        gone = await items.no_longer(tx, name, day, compared.found, listed=listed, floats_read=differing is not None)
+        shown = {line.ref for line in lines if business_day(line.at) == day and line.word is not Word.PENDING}
+        gone = await items.no_longer(tx, name, day, compared.found, listed=shown, floats_read=differing is not None)
+        gone = [item for item in gone if item.attempt_id not in listed.unread]
     for one in compared.found:
         async with database.transaction() as tx:
             await items.note(tx, name, day, one)
@@ -92,56 +91,6 @@ async def _run_one(database: Database, provider: Provider, day: date) -> Compare
             await items.settle(tx, item)
     await _remember(database, name, day, compared)
     return compared
-
-
-async def _lines(database: Database, provider: Provider, day: date) -> list[HistoryLine] | None:
-    """The provider's list of the days around `day`, or what it says of each attempt where it keeps no list."""
-    name = provider.capabilities.name
-    if provider.capabilities.history:
-        since = await _begun(database, name, day) - timedelta(days=1)
-        return await provider.history(since=since, until=day + timedelta(days=1))
-    async with database.reading() as tx:
-        of_day = attempt.c.provider == name, attempt.c.provider_ref.is_not(None), or_(*_within(day))
-        rows = await tx.all(select(attempt).where(*of_day))
-    lines, pace = [], Pace(provider.capabilities.reads_per_second)
-    for row in rows:
-        await pace.turn()
-        record = await provider.read(row.provider_ref, spoken(Kind(row.kind), row.returns))
-        if record is None:
-            return None
-        lines.append(_line(row, record))
-    return lines
-
-
-async def _begun(database: Database, name: str, day: date) -> date:
-    """When the oldest of what was booked on `day` went out: a list may have it there, long before we learned of it."""
-    booked, _ = _within(day)
-    oldest = select(func.min(attempt.c.sent_at)).where(attempt.c.provider == name, booked)
-    async with database.reading() as tx:
-        sent_at: datetime | None = await tx.value(oldest)
-    return business_day(sent_at) if sent_at is not None else day
-
-
-def _within(day: date) -> tuple[Any, ...]:
-    """What ended or went out on `day` of Douala."""
-    begin = datetime.combine(day, time(), DOUALA)
-    end = begin + timedelta(days=1)
-    return tuple(column.between(begin, end) for column in (attempt.c.settled_at, attempt.c.sent_at))
-
-
-def _line(row: Row[Any], record: Record) -> HistoryLine:
-    """What a provider without a list says of one attempt, as its list would."""
-    return HistoryLine(
-        ref=record.ref,
-        our_id=str(row.id),
-        at=row.settled_at or row.sent_at,
-        word=record.word,
-        collects=row.kind == Kind.COLLECT,
-        amount=record.amount if record.amount is not None else Decimal(row.received_xaf or 0),
-        fee=None,
-        phone=record.phone,
-        carrier=record.carrier,
-    )
 
 
 async def _ours(tx: Tx, provider: str, day: date, lines: Sequence[HistoryLine]) -> list[Ours]:

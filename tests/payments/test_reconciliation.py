@@ -1,11 +1,12 @@
 """Reconciliation: each difference between a provider's list, our attempts and the books is found, once, and ends."""
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.clock import business_day
 from ledger.chart import (
@@ -17,11 +18,12 @@ from ledger.chart import (
 )
 from payments import reconciliation
 from payments.pace import Pace
-from payments.providers.protocol import Capabilities, HistoryLine, Word
+from payments.providers.protocol import Capabilities, HistoryLine, Record, Word
 from payments.reconciliation import items, resolving, service
 from payments.reconciliation.comparing import Compared
 from payments.reconciliation.resolving import NotOpen, Resolution
-from payments.tables import attempt
+from payments.states import Kind
+from payments.tables import attempt, reversal
 from tests.payments.house import MTN_FLOAT, House
 from tests.payments.listing import ANNE, TODAY, Listing, compare, found, line, resolve, waiting
 from tests.payments.network import FakeCampay, html
@@ -265,8 +267,33 @@ async def test_without_a_list_each_attempt_is_read(house: House, campay: FakeCam
     assert await compare(house, unlisted) == Compared(lines=1, matched=1, found=[])
     campay.only()["amount"] = "3000.00"
     assert await found(house, unlisted) == [("amount_differs", 3800, 3000)]
-    campay.before["/transaction/"].append(html(502))
+    await house.collect(key="order:2", amount_xaf=2000)
+    await house.sweep(minutes=2)
+    unlisted.unreadable = {next(iter(campay.transactions))}
+    await compare(house, unlisted)
+    assert await waiting(house) == ["amount_differs"]
+    campay.before["/transaction/"].extend([html(502)] * 9)
     assert await reconciliation.run(house.database, [unlisted], TODAY) == {}
+
+
+async def test_an_attempt_that_cannot_be_read_holds_up_no_other_and_is_read_on(
+    house: House, campay: FakeCampay
+) -> None:
+    unlisted = Unlisted(house.database.settings, http_client=campay.client())
+    await collected(house, campay)
+    await house.collect(key="order:2", amount_xaf=2000)
+    await house.sweep(minutes=2)
+    second = campay.decide("SUCCESSFUL")
+    await house.sweep(seconds=6)
+    second["status"] = "FAILED"
+    asked = campay.count("/transaction/")
+    unlisted.unreadable = {second["reference"]}
+    assert await compare(house, unlisted) == Compared(lines=1, matched=1, found=[])
+    assert campay.count("/transaction/") == asked + 1
+    await house.sweep()
+    async with house.database.reading() as tx:
+        assert (await tx.one(select(reversal.c.amount_xaf))).amount_xaf == 2000
+    assert {row.next_check_at for row in await house.attempts()} == {None}
 
 
 async def test_without_a_list_what_people_decided_is_not_missed(
@@ -300,6 +327,10 @@ class Unlisted(Listing):
     """A provider that keeps no list of what moved, and is not to be hurried."""
 
     capabilities = Capabilities(name="campay", carriers=frozenset({"mtn"}), reads_per_second=10.0)
+    unreadable: Collection[str] = ()
+
+    async def read(self, ref: str, kind: Kind) -> Record | None:
+        return None if ref in self.unreadable else await super().read(ref, kind)
 
 
 async def test_what_is_resolved_is_not_resolved_twice(house: House, listing: Listing) -> None:
