@@ -41,6 +41,7 @@ class _Terms(msgspec.Struct, frozen=True):
     phone: str
     account: Account
     returns: UUID | None = None
+    carrier: str | None = None  # named, where it is not the one that the number's prefix points to
 
 
 async def request_collection(
@@ -53,15 +54,18 @@ async def request_collection(
     credit: Account,
     key: str,
     session_id: str | None = None,
+    carrier: str | None = None,
 ) -> Payment:
     """Ask `phone` (E.164) to pay `amount_xaf`, to be credited to `credit` when it has.
 
+    `carrier` is the payer's word for where their account is, for one that no prefix points to (Express Union).
     `session_id` names the USSD session that the request was made in, as `keys.fingerprint("session", <the
     aggregator's id>)`: the prompt then waits for the end of that session (`session_ended`), at most
     `prompt_delay_seconds`. Otherwise it goes out at once.
     Raises UnsupportedCarrier, AmountOutOfLimits, PaymentsPaused, KeyReused.
     """
-    owed, rail = await _owe(tx, key, _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit))
+    terms = _Terms(Kind.COLLECT, purpose, reference, amount_xaf, phone, credit, carrier=carrier)
+    owed, rail = await _owe(tx, key, terms)
     if rail is not None:
         await _prompt(tx, owed, session_id)
     return owed
@@ -192,15 +196,17 @@ async def cancel(tx: Tx, *, payment_id: UUID) -> None:
 
 async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None) -> tuple[Payment, Rail | None]:
     """The payment of `key`, and the rail of its first attempt if it was made just now."""
-    # What a provider said of a number when it paid beats the prefix.
-    carrier = brought.carrier if brought else carrier_of(terms.phone, tx.settings.carrier_prefixes)
+    # What a provider said of a number when it paid, or its owner says, beats the prefix.
+    named = brought.carrier if brought else terms.carrier
+    carrier = named or carrier_of(terms.phone, tx.settings.carrier_prefixes)
     known = await _known(tx, key, terms)  # what was asked for before is there, whatever settings and rails are now
     if known is not None:
         return known, None
     prefer = brought.provider if brought else None
     rail = await routing.first(tx, kind=terms.kind, carrier=carrier, amount_xaf=terms.amount_xaf, prefer=prefer)
     rest = {"carrier": carrier, "phone": tx.keys.encrypt(terms.phone), "state": PaymentState.OPEN, "created_at": tx.now}
-    fresh = insert(payment).values(id=new_id(), key=key, **_fixed(tx, terms), **rest).on_conflict_do_nothing()
+    written = {"id": new_id(), "key": key, **_fixed(tx, terms), **rest}
+    fresh = insert(payment).values(written).on_conflict_do_nothing()
     row = await tx.first(fresh.returning(payment))
     if row is not None:
         return attempts.read_payment(tx, row, provider=rail.name), rail
@@ -211,7 +217,8 @@ async def _owe(tx: Tx, key: str, terms: _Terms, brought: Row[Any] | None = None)
 
 def _fixed(tx: Tx, terms: _Terms) -> dict[str, Any]:
     """What a payment keeps of its terms."""
-    return {
+    carrier = {"carrier": terms.carrier} if terms.carrier else {}
+    return carrier | {
         "kind": terms.kind,
         "purpose": terms.purpose,
         "reference": terms.reference,

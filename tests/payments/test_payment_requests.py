@@ -11,6 +11,8 @@ from sqlalchemy import Row, select
 from core.clock import ManualClock
 from core.database import Database
 from core.effects import KeyReused
+from core.phones import EXPRESS_UNION, MTN
+from core.settings import Secret
 from ledger.chart import GOODWILL, escrow, payout_clearing, wallet
 from ledger.service import Leg, balance, post
 from payments import service
@@ -55,6 +57,19 @@ async def test_a_key_cannot_stand_for_another_amount(database: Database) -> None
     await collect(database)
     with pytest.raises(KeyReused):
         await collect(database, amount_xaf=3900)
+
+
+async def test_a_carrier_that_no_prefix_points_to_is_named(database: Database) -> None:
+    """Express Union is at one provider only; the same key with another carrier is another request."""
+    with pytest.raises(UnsupportedCarrier):
+        await collect(database, carrier=EXPRESS_UNION)
+    account = {"payment_providers": ("campay", "noupay"), "noupay_api_key": Secret("k")}
+    database.settings = msgspec.structs.replace(database.settings, **account)
+    made = await collect(database, carrier=EXPRESS_UNION)
+    assert (made.carrier, made.provider) == (EXPRESS_UNION, "noupay")
+    assert await collect(database, carrier=EXPRESS_UNION) == made
+    with pytest.raises(KeyReused):
+        await collect(database, carrier=MTN)
 
 
 @pytest.mark.parametrize("phone", ["+237662000001", "+237620000001", "+237684000001"])

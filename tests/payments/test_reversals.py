@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from core.effects import KeyReused
 from core.errors import NotFound
 from core.ids import new_id
 from ledger.chart import GOODWILL, PROVIDER_FEES, SUSPENSE_MISMATCH, escrow, restaurant_payable
@@ -110,31 +111,19 @@ async def test_what_was_taken_back_cannot_be_refunded(house: House, campay: Fake
     owed = await collected(house, campay)
     await taken_back(house, campay)
     with pytest.raises(RefundTooLarge):
-        async with house.database.transaction() as tx:
-            await service.request_refund(
-                tx,
-                purpose="refund",
-                reference=owed.reference,
-                payment_id=owed.id,
-                amount_xaf=1,
-                debit=escrow(owed.reference),
-                key="refund:1",
-            )
+        await refund(house, owed, amount_xaf=1)
+
+
+async def refund(house: House, owed: Payment, amount_xaf: int = 3800) -> Payment:
+    asked = {"purpose": "refund", "reference": owed.reference, "payment_id": owed.id, "amount_xaf": amount_xaf}
+    async with house.database.transaction() as tx:
+        return await service.request_refund(tx, debit=escrow(owed.reference), key="refund:1", **asked)
 
 
 async def refund_under_way(house: House, campay: FakeCampay) -> Payment:
     """The collection is taken back while its refund is at the provider."""
     owed = await collected(house, campay)
-    async with house.database.transaction() as tx:
-        await service.request_refund(
-            tx,
-            purpose="refund",
-            reference=owed.reference,
-            payment_id=owed.id,
-            amount_xaf=3800,
-            debit=escrow(owed.reference),
-            key="refund:1",
-        )
+    await refund(house, owed)
     await house.sweep()
     async with house.database.transaction() as tx:
         case = await attempts.lock(tx, (await house.attempts())[0].id)
@@ -153,6 +142,16 @@ async def test_a_refund_under_way_is_booked_though_its_collection_was_taken_back
     assert [row.state for row in await house.payments()] == ["PAID", "PAID"]
     assert await house.balance(escrow(owed.reference)) == await house.set_aside() == 0
     assert await house.findings() == []
+
+
+async def test_a_refund_that_is_asked_for_again_is_the_same_though_nothing_is_left_to_return(
+    house: House, campay: FakeCampay
+) -> None:
+    owed = await refund_under_way(house, campay)
+    again = await refund(house, owed)
+    assert (await house.payments())[1].id == again.id
+    with pytest.raises(KeyReused):
+        await refund(house, owed, amount_xaf=3700)
 
 
 @pytest.mark.parametrize(("ends", "changes"), [("SUCCESSFUL", {"amount_xaf": 3801}), ("FAILED", {"state": "OPEN"})])
