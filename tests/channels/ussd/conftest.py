@@ -16,7 +16,8 @@ from core.database import Database
 from core.settings import Secret, Settings
 from menus_ussd.engine import Engine
 from menus_ussd.stores.memory import MemorySessionStore
-from tests.channels.ussd.aggregator import Aggregator, read_fixture
+from payments.simulator.aggregators import AGGREGATORS
+from tests.channels.ussd.aggregator import Aggregator
 from tests.menus_ussd.toy import ToyShop, open_shop
 
 
@@ -75,4 +76,4 @@ async def web(
 @pytest.fixture
 def aggregator(web: httpx.AsyncClient, clock: ManualClock, dialect: Dialect) -> Aggregator:
     """The other side of `dialect`, which a test parametrizes."""
-    return Aggregator(web, clock, dialect, read_fixture(dialect.name), secret_of(dialect.name))
+    return Aggregator(web, clock, dialect, AGGREGATORS[dialect.name], secret_of(dialect.name))

@@ -1,8 +1,7 @@
-"""`docs/ussd-dialects.md`, followed to the letter: a dialect that nobody has, by its file, its fixture, its line."""
+"""`docs/ussd-dialects.md`, followed to the letter: a dialect that nobody has, by its file, its table, its line."""
 
 import re
 import sys
-import tomllib
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import pytest
 from channels.ussd.dialect import Dialect
 from channels.ussd.dialects import DIALECTS
 from core.clock import ManualClock
+from payments.simulator.aggregators import AGGREGATORS
+from payments.simulator.aggregators.wire import parse
 from tests.channels.ussd.aggregator import Aggregator
 from tests.channels.ussd.conftest import secret_of
 from tests.channels.ussd.test_conformance import VECTORS, Vector, World, world
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 PAGE = Path("docs/ussd-dialects.md").read_text()
 FILE, LINE = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-(FIXTURE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+(TABLE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -46,16 +47,7 @@ def dialects(dialect: Dialect) -> tuple[Dialect, ...]:
 
 @pytest.fixture
 def aggregator(web: httpx.AsyncClient, clock: ManualClock, dialect: Dialect) -> Aggregator:
-    return PigeonPost(web, clock, dialect, tomllib.loads(FIXTURE), secret_of(dialect.name))
-
-
-class PigeonPost(Aggregator):
-    """Reads a form's answers, which none of the ten gives."""
-
-    def _plain(self, text: str) -> str:
-        from urllib.parse import unquote_plus
-
-        return unquote_plus(text)
+    return Aggregator(web, clock, dialect, parse(TABLE), secret_of(dialect.name))
 
 
 APPLY = [vector for vector in VECTORS if vector.number in range(1, 16)]
@@ -69,3 +61,8 @@ async def test_the_vectors_hold_for_the_dialect_of_the_page(world: World, vector
 def test_the_page_lists_every_dialect() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (GET|POST)", PAGE, flags=re.MULTILINE)
     assert rows == [(dialect.name, dialect.can.method) for dialect in DIALECTS]
+
+
+def test_every_dialect_has_its_table_and_the_table_writes_as_the_dialect_reads() -> None:
+    declared = {dialect.name: (dialect.can.method, dialect.can.sends) for dialect in DIALECTS}
+    assert {name: (wire.method, wire.sends) for name, wire in AGGREGATORS.items()} == declared

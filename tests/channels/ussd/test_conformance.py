@@ -118,7 +118,9 @@ async def the_end_is_told_before_after_twice_or_never(world: World) -> None:
     assert menu.goes_on
     for _ in range(2):
         acknowledged = await world.phone.over()
-        body = world.aggregator.fixture["acknowledged"]["body"].replace("$session", world.phone.session)
+        expected = world.aggregator.table.acknowledged
+        assert expected is not None, "who tells the end is acknowledged"
+        body = expected.body.replace("$session", world.phone.session)
         assert (acknowledged.status_code, acknowledged.text) == (200, body)
     assert (await world.phone.repeat()).wire.content == menu.wire.content
     assert await sales(world.database) == 0
@@ -147,7 +149,7 @@ async def everything(database: Database) -> str:
 
 async def an_ended_session_shows_nothing_and_is_resumed(world: World) -> None:
     for kind in ("over", "timeout"):
-        if kind in world.aggregator.fixture:
+        if kind in world.aggregator.table.asks:
             await world.phone.dial()
             await world.phone.say(*(["2"] if kind == "timeout" else []), "1", "5")
             assert (await world.phone.over(kind)).status_code == 200

@@ -102,7 +102,7 @@ async def test_a_code_is_revealed_before_it_is_packed_up(
 async def test_the_end_lets_the_prompt_go_out_and_proves_no_payment(
     aggregator: Aggregator, database: Database, clock: ManualClock, store: MemorySessionStore, kind: str
 ) -> None:
-    if kind not in aggregator.fixture:
+    if kind not in aggregator.table.asks:
         pytest.skip("one kind of end is all it tells")
     phone = aggregator.handset()
     await phone.dial()
