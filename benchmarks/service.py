@@ -15,12 +15,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.embedded import EmbeddedServer
 from gateway.schema import migrate
 
 USSD_PATH = "/ussd/africastalking/bench"
 BARE_PATH = "/bare"
+TWO_SCRIPTS_PATH = "/two-scripts"
 
 
 @contextmanager
@@ -57,13 +59,20 @@ async def _fill(variables: dict[str, str]) -> None:
         await parts.close()
 
 
+class Served(NamedTuple):
+    """A process that answers requests."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def web_process(variables: dict[str, str]) -> Iterator[int]:
-    """The port of a web process as `gateway serve` runs it."""
+def web_process(variables: dict[str, str]) -> Iterator[Served]:
+    """A web process as `gateway serve` runs it."""
     port = _free_port()
     command = [sys.executable, "-m", "gateway.cli", "serve"]
-    with _process(command, {**variables, "PORT": str(port)}, f"http://127.0.0.1:{port}/health/live"):
-        yield port
+    with _process(command, {**variables, "PORT": str(port)}, f"http://127.0.0.1:{port}/health/live") as pid:
+        yield Served(port, pid)
 
 
 @contextmanager
@@ -77,26 +86,33 @@ def simulator_process(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def bare_route() -> Iterator[int]:
-    """The port of a Litestar process whose only route returns a constant."""
-    with _application("benchmarks.bare:app", {}, BARE_PATH) as port:
-        yield port
+def bare_route() -> Iterator[Served]:
+    """A Litestar process whose only route returns a constant."""
+    with _application("benchmarks.bare:app", {}, BARE_PATH) as served:
+        yield served
+
+
+@contextmanager
+def two_scripts_route(redis_url: str) -> Iterator[Served]:
+    """A Litestar process whose only route runs two Redis scripts, as anybody would write it."""
+    with _application("benchmarks.redis_route:app", {"REDIS_URL": redis_url}, TWO_SCRIPTS_PATH) as served:
+        yield served
 
 
 @contextmanager
 def posting_routes(url: str) -> Iterator[int]:
     """The port of a Litestar process that posts stand-alone journals into the database at `url`."""
-    with _application("benchmarks.posting_app:app", {"DATABASE_URL": url}, "/schema") as port:
-        yield port
+    with _application("benchmarks.posting_app:app", {"DATABASE_URL": url}, "/schema") as served:
+        yield served.port
 
 
 @contextmanager
-def _application(name: str, variables: dict[str, str], path: str) -> Iterator[int]:
+def _application(name: str, variables: dict[str, str], path: str) -> Iterator[Served]:
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", name, "--port", str(port), "--no-access-log"]
     command += ["--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
-    with _process(command, variables, f"http://127.0.0.1:{port}{path}"):
-        yield port
+    with _process(command, variables, f"http://127.0.0.1:{port}{path}") as pid:
+        yield Served(port, pid)
 
 
 @contextmanager

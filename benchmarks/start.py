@@ -26,10 +26,10 @@ class Started(NamedTuple):
 def started(variables: dict[str, str]) -> Started:
     """One start."""
     begun = time.perf_counter()
-    with web_process(variables) as port:
+    with web_process(variables) as web:
         first_answer = time.perf_counter() - begun
         dial = next(Callers().talk())
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{USSD_PATH}", dial, timeout=5) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{web.port}{USSD_PATH}", dial, timeout=5) as page:
             assert page.read().startswith(b"CON ")
         return Started(first_answer, time.perf_counter() - begun)
 

@@ -1,37 +1,55 @@
 """A USSD turn through HTTP, receipts on, one web process, against a bare Litestar route on the same machine.
 
-The mark: at least 35 % of the bare route's throughput, and p99 under 25 ms at half load. Each caller holds the talk
-of a first order, on the demo's data: home, restaurants (on to the second page and back), a restaurant, its dishes
-(on to the second page), two of them, the quarter (on to the second page), the landmark, the confirmation with its
-quote, back, and home, where the saved cart is offered. Callers are known to the database; every talk is a new
-session of another caller. A turn's database work is all in it: a dial is three statements, each cart save one.
+The mark: with sessions in Redis at least half of the bare route's throughput, the same with 100 and with 10,000 open
+sessions, and p99 under 25 ms at half load. Beside it: sessions in process and in PostgreSQL, and a route that does no
+more than two Redis scripts through redis-py. Each caller holds the talk of a first order, on the demo's data: home,
+restaurants (on to the second page and back), a restaurant, its dishes (on to the second page), two of them, the quarter
+(on to the second page), the landmark, the confirmation with its quote, back, and home, where the saved cart is offered.
+Callers are known to the database; every talk is a new session of another caller. A turn's database work is all in it: a
+dial is three statements, each cart save one.
 
-Three processes share the machine's cores: this one, which makes the load, the web process, and PostgreSQL, which
-only the turns use.
+This process, which makes the load, the web process, PostgreSQL and Redis share the machine's cores; the last two only
+the turns use. So the processor's time tells more than the clock: what the web process alone takes for a request.
 """
 
 import asyncio
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain, count, cycle, islice
+from statistics import median
+from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import asyncpg
 import uvloop
 
-from benchmarks.load import Result, Target, run
-from benchmarks.service import BARE_PATH, USSD_PATH, bare_route, service_database, web_process
+from benchmarks import processor
+from benchmarks.load import Result, Script, Target, run
+from benchmarks.service import (
+    BARE_PATH,
+    TWO_SCRIPTS_PATH,
+    USSD_PATH,
+    Served,
+    bare_route,
+    service_database,
+    two_scripts_route,
+    web_process,
+)
 from core.crypto import Keyring
 from core.database import Database
+from tests.support.redis import running_redis
 
 KEYS = ("2", "98", "0", "3", "98", "12", "98", "9", "1", "0", "00")  # after the dial
 TALK = tuple("*".join(KEYS[:typed]) for typed in range(len(KEYS) + 1))
 CALLERS = 100_000
 CONNECTIONS = 32
+OPEN_SESSIONS = (100, 1_000, 10_000)
 SECONDS = 6.0
 ROUNDS = 3
-MARK_RATIO = 0.35
+MARK_RATIO = 0.5
 MARK_P99_MS = 25.0
+BARE, TWO_SCRIPTS, REDIS = "bare Litestar route", "two scripts through redis-py", "turn, sessions in Redis"
 
 
 class Callers:
@@ -54,6 +72,18 @@ class Callers:
         for transcript in TALK:
             yield f"{common}&text={transcript}".encode()
 
+    def open(self, talks: int) -> Script:
+        """Many talks at once on each connection, a turn of one after a turn of the other."""
+
+        def interleaved() -> Iterator[bytes]:
+            under_way = [islice(self._endless(), n % len(TALK), None) for n in range(talks // CONNECTIONS)]
+            yield from map(next, cycle(under_way))
+
+        return interleaved
+
+    def _endless(self) -> Iterator[bytes]:
+        return chain.from_iterable(self.talk() for _ in count())
+
 
 def phone(number: int) -> str:
     return f"+23767{number:07d}"
@@ -74,39 +104,82 @@ async def add_callers(database: Database) -> None:
         await connection.close()
 
 
-async def measure(bare: Target, ussd: Target) -> None:
+class Row(NamedTuple):
+    """How fast one of them answered, and what each request took of its processor."""
+
+    result: Result
+    processor_us: float
+
+
+class Rival:
+    """A process under load."""
+
+    def __init__(self, served: Served, path: str) -> None:
+        self._target = Target("127.0.0.1", served.port, path)
+        self._pid = served.pid
+
+    async def race(self, script: Script, *, seconds: float = SECONDS, per_second: float | None = None) -> Row:
+        before = processor.seconds(self._pid)
+        result = await run(self._target, script, connections=CONNECTIONS, seconds=seconds, per_second=per_second)
+        return Row(result, (processor.seconds(self._pid) - before) / result.requests * 1e6)
+
+
+async def measure(rivals: dict[str, Rival]) -> None:
+    """Everybody in turns, so that a busy moment of the machine hits all alike."""
     callers = Callers()
-    await run(ussd, callers.talk, connections=CONNECTIONS, seconds=2.0)  # warm: caches, prepared statements
-    rounds: list[tuple[Result, Result]] = []
-    for _ in range(ROUNDS):
-        floor = await run(bare, callers.talk, connections=CONNECTIONS, seconds=SECONDS)
-        turns = await run(ussd, callers.talk, connections=CONNECTIONS, seconds=SECONDS)
-        rounds.append((floor, turns))
-    floor, turns = sorted(rounds, key=lambda pair: pair[1].per_second / pair[0].per_second)[ROUNDS // 2]
-    half = await run(ussd, callers.talk, connections=CONNECTIONS, seconds=SECONDS, per_second=turns.per_second / 2)
-    ratio = turns.per_second / floor.per_second
-    print(f"USSD turns over HTTP, one web process, {CONNECTIONS} connections, median of {ROUNDS} rounds")
-    print(f"{'':34}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}")
-    for name, result in (("bare Litestar route", floor), ("full turn", turns), ("full turn at half load", half)):
-        row = f"{result.per_second:>12,.0f}{result.percentile_ms(0.5):>10.1f}{result.percentile_ms(0.99):>10.1f}"
-        print(f"{name:34}{row}")
+    for rival in rivals.values():
+        await rival.race(callers.talk, seconds=2.0)  # warm: caches, prepared statements
+    rounds = [{name: await rival.race(callers.talk) for name, rival in rivals.items()} for _ in range(ROUNDS)]
+    floors = [row[BARE] for row in rounds]
+    print(f"USSD turns over HTTP, one web process, {CONNECTIONS} connections, medians of {ROUNDS} rounds")
+    print(f"{'':34}{'per second':>12}{'of bare':>9}{'processor us':>14}{'of bare':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    for name in rivals:
+        show(name, [row[name] for row in rounds], floors)
+    redis = rivals[REDIS]
+    for number in OPEN_SESSIONS:
+        script = callers.open(number)
+        pairs = [(await redis.race(script), await rivals[BARE].race(callers.talk)) for _ in range(ROUNDS)]
+        show(f"Redis, {number:,} open sessions", [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    half = median([row[REDIS].result.per_second for row in rounds]) / 2
+    even = [await redis.race(callers.talk, per_second=half) for _ in range(ROUNDS)]
+    show("Redis, at half load", even, floors)
+    share = median([row[REDIS].result.per_second / row[BARE].result.per_second for row in rounds])
+    late = median([row.result.percentile_ms(0.99) for row in even])
+    print(f"ratio {share:.0%} (mark {MARK_RATIO:.0%}); p99 at half load {late:.1f} ms (mark {MARK_P99_MS})")
+
+
+def show(name: str, rows: Sequence[Row], floors: Sequence[Row]) -> None:
+    """One line: medians, and medians of the ratios of what ran in the same round."""
+    per_second = median([row.result.per_second for row in rows])
+    of_bare = median([row.result.per_second / floor.result.per_second for row, floor in zip(rows, floors, strict=True)])
+    taken = median([row.processor_us for row in rows])
+    of_taken = median([floor.processor_us / row.processor_us for row, floor in zip(rows, floors, strict=True)])
+    waits = [median([row.result.percentile_ms(share) for row in rows]) for share in (0.5, 0.99)]
     print(
-        f"ratio {ratio:.0%} (mark {MARK_RATIO:.0%}); "
-        f"p99 at half load {half.percentile_ms(0.99):.1f} ms (mark {MARK_P99_MS})"
+        f"{name:34}{per_second:>12,.0f}{of_bare:>9.0%}{taken:>14.0f}{of_taken:>9.0%}{waits[0]:>9.1f}{waits[1]:>9.1f}",
+        flush=True,
     )
 
 
 def main() -> None:
     """Print the table."""
-    with service_database() as variables:
+    with ExitStack() as stack:
+        variables = stack.enter_context(service_database())
+        redis_url = stack.enter_context(running_redis())
         asyncio.run(add_callers_to(variables))
-        with bare_route() as bare_port, web_process(variables) as web_port:
-            bare = Target("127.0.0.1", bare_port, BARE_PATH)
-            ussd = Target("127.0.0.1", web_port, USSD_PATH)
-            uvloop.run(measure(bare, ussd))
+        rivals = {
+            BARE: Rival(stack.enter_context(bare_route()), BARE_PATH),
+            TWO_SCRIPTS: Rival(stack.enter_context(two_scripts_route(redis_url)), TWO_SCRIPTS_PATH),
+        }
+        stores = {"turn, sessions in process": "memory", REDIS: "redis", "turn, sessions in PostgreSQL": "postgres"}
+        for name, store in stores.items():
+            served = web_process({**variables, "REDIS_URL": redis_url, "USSD_SESSIONS": store})
+            rivals[name] = Rival(stack.enter_context(served), USSD_PATH)
+        uvloop.run(measure(rivals))
 
 
 async def add_callers_to(variables: dict[str, str]) -> None:
+    """Fill the database of `variables`."""
     from core.settings import load_settings
     from gateway.parts import make_parts
 
