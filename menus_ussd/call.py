@@ -109,8 +109,8 @@ class Call:
 
     @property
     def dialled_on(self) -> bool:
-        """Whether more than the bare code was dialled just now: who does that knows where they want to go."""
-        return self._walking and bool(self._typed or self.session.presets)
+        """Whether what was dialled leads on from here: the caller knows where they want to go."""
+        return bool(self.session.presets or (self._walking and self._typed))
 
     def say(self, key: str, **params: object) -> str:
         """A catalogue text in the caller's language: the label of an option."""

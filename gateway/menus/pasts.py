@@ -52,6 +52,10 @@ WITH_A_PAST = (REGULAR, NO_RAIL, UNPAID, EXPIRED, OFFERED, ON_THE_WAY, BUSY, RIC
 
 # What people type at questions without a menu, by question: good answers and bad ones.
 SAMPLES: Mapping[str, Sequence[str]] = {
+    "order.restaurant": ("ndo", "xyz"),
+    "order.found": ("tan", "0x0"),
+    "order.coupon": ("9999",),
+    "order.coupon_again": ("mboa",),
     "place.quarter": ("bon", "Bépanda", "xyz"),
     "place.found": ("ako", "zzz"),
     "places.name": ("Bureau", "12"),
@@ -62,6 +66,7 @@ SAMPLES: Mapping[str, Sequence[str]] = {
     "referral.code": ("1008", "1009", "99999999999"),
     "pin.enter": (PIN, "111111"),
     "pin.choose": (PIN, "1234"),
+    "pin.code": ("123456", "12"),
     **crew.SAMPLES,
 }
 

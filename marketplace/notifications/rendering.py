@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from core.crypto import Keyring
 from core.gsm import SMS_SEPTETS, fold, septets, shorten
 from core.sealed import measurable, reveal
+from core.settings import Settings
 from core.texts import say
 
 Params = Mapping[str, str | int]
@@ -33,6 +34,11 @@ def fit(language: str, key: str, params: Params) -> str:
         # Step by step, so that two long names share the loss.
         fitted[longest] = shorten(str(fitted[longest]), max(SHORTEST_NAME, width - min(excess, 4)))
     return text
+
+
+def dial_of(settings: Settings, function: str) -> str:
+    """What a text offers to dial for one function of home: `*237*1*3#`."""
+    return f"{settings.service_code.removesuffix('#')}*{function}#"
 
 
 def _width(text: str) -> int:

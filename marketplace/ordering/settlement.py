@@ -34,7 +34,10 @@ Share = tuple[Account, int]
 
 
 async def reserve(tx: Tx, order: OrderRow) -> None:
-    """Keep the total in the payer's wallet until the restaurant has answered. Raises InsufficientFunds, WalletResting."""
+    """Keep the total in the payer's wallet until the restaurant has answered.
+
+    Raises InsufficientFunds, WalletResting.
+    """
     await pin_resets.require_awake(tx, person_id=order.payer_id)
     await holds.hold(
         tx,

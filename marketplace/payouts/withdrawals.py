@@ -11,6 +11,7 @@ from marketplace.payouts import service
 from marketplace.payouts.errors import NotWithdrawable, WithdrawalsClosed
 from marketplace.payouts.service import Payout
 from marketplace.payouts.tables import payout
+from marketplace.people import pin_resets
 from marketplace.people import service as people
 from marketplace.wallets.service import WalletLimit
 from marketplace.wallets.tables import top_up
@@ -28,12 +29,13 @@ WHERE mine.code = :wallet AND (source.code = 'suspense:surplus' OR EXISTS (
 async def withdraw(tx: Tx, *, person_id: UUID, amount_xaf: int, key: str) -> Payout:
     """Send `amount_xaf` of the customer's wallet to their own number. The same `key` gives the same withdrawal.
 
-    Posts a journal: call it last. Raises WithdrawalsClosed, NotWithdrawable, WalletLimit, PayoutTooSmall,
-    PayoutRunning, InsufficientFunds, KeyReused.
+    Posts a journal: call it last. Raises WithdrawalsClosed, WalletResting, NotWithdrawable, WalletLimit,
+    PayoutTooSmall, PayoutRunning, InsufficientFunds, KeyReused.
     """
     if not tx.settings.wallet_withdrawals:
         raise WithdrawalsClosed()
     await people.get(tx, person_id=person_id)
+    await pin_resets.require_awake(tx, person_id=person_id)
     await service.queue_up(tx, person_id)
     made = await tx.first(select(payout).where(payout.c.key == key))
     if made is not None:

@@ -1,6 +1,6 @@
 """What can be wrong with a PIN, a password, a code or a token."""
 
-from core.errors import Conflict, GatewayError, TooManyRequests, Unauthenticated
+from core.errors import Conflict, Forbidden, GatewayError, TooManyRequests, Unauthenticated
 
 
 class WeakPin(GatewayError):
@@ -36,6 +36,19 @@ class PinLocked(TooManyRequests):
     text_key = "error.pin_locked"
     retryable = False
     keeps_writes = True
+
+
+class PinResetsUsed(TooManyRequests):
+    """As many codes for a new PIN as a day allows were sent."""
+
+    text_key = "error.pin_resets_used"
+    retryable = False
+
+
+class WalletResting(Forbidden):
+    """The PIN was reset without the old one: wallet money stays where it is for another `hours`."""
+
+    text_key = "error.wallet_resting"
 
 
 class WrongCode(Unauthenticated):

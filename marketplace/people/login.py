@@ -18,7 +18,7 @@ from marketplace.notifications.service import notify
 from marketplace.people import service as people
 from marketplace.people.errors import CodeExpired, WrongCode
 from marketplace.people.staff import staff_login
-from marketplace.people.tables import login_challenge
+from marketplace.people.tables import login_challenge, pin_reset
 from marketplace.people.tokens import Identity, Tokens, logout, open_customer_session, read_access_token, refresh
 
 __all__ = [
@@ -81,9 +81,10 @@ async def finish(tx: Tx, *, challenge_id: UUID, code: str) -> Tokens:
 
 
 async def sweep(database: Database) -> int:
-    """Forget the challenges that nobody can answer any more; how many."""
+    """Forget the challenges, and the codes for a new PIN, that nobody can answer any more; how many."""
     async with database.transaction() as tx:
-        return await tx.run(delete(login_challenge).where(login_challenge.c.expires_at < tx.now - KEPT))
+        over = await tx.run(delete(login_challenge).where(login_challenge.c.expires_at < tx.now - KEPT))
+        return over + await tx.run(delete(pin_reset).where(pin_reset.c.expires_at < tx.now - KEPT))
 
 
 async def _live(tx: Tx, challenge_id: UUID) -> Row[Any]:

@@ -73,7 +73,9 @@ pin_reset = Table(
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("asked_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("proved_at", DateTime(timezone=True)),  # the code was entered; a new PIN may be chosen
     Column("used_at", DateTime(timezone=True)),
+    CheckConstraint("used_at IS NULL OR proved_at IS NOT NULL", name="proved_before_used"),
     Index("ix_pin_reset_person_id", "person_id", "asked_at"),
 )
 

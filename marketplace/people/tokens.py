@@ -79,6 +79,11 @@ async def logout(tx: Tx, *, refresh_token: str) -> None:
     await _revoke(tx, login_session.c.id.in_(family))
 
 
+async def end_sessions(tx: Tx, *, person_id: UUID) -> None:
+    """End every login of this person; access tokens that are out run on for their minutes."""
+    await _revoke(tx, login_session.c.person_id == person_id)
+
+
 def read_access_token(keys: Keyring, token: str, now: datetime) -> Identity:
     """Whom the token speaks for. Raises Unauthenticated when it is not ours or has expired by `now`."""
     # The library compares times with the machine's clock; ours is the one that is handed in.

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from core.texts import LANGUAGES, say
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
-from menus_ussd.journeys import places, rating
-from menus_ussd.journeys.pins import change_pin
+from menus_ussd.journeys import pins, places, rating
+from menus_ussd.journeys.help import help_
 from menus_ussd.questions import Option
 
 
@@ -28,19 +28,9 @@ async def more(call: Call) -> End:
     return await TOPICS[topic](call)
 
 
-async def _pin(call: Call) -> End:
-    await change_pin(call)
-    return End("ussd.pin.done")
-
-
-async def _help(call: Call) -> End:
-    settings = call.database.settings
-    return End("ussd.help", {"service_code": settings.service_code, "short_code": settings.short_code})
-
-
 TOPICS: dict[str, Callable[[Call], Awaitable[End]]] = {
     "places": places.manage,
     "rate": rating.rate,
-    "pin": _pin,
-    "help": _help,
+    "pin": pins.pin,
+    "help": help_,
 }

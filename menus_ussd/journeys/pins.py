@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from core.database import Tx
-from marketplace.people import pins
+from marketplace.people import pin_resets, pins
 from marketplace.people import service as people
-from menus_ussd.call import Call
+from menus_ussd.call import Call, End
+from menus_ussd.questions import Option
 
 Verify = Callable[[str, str], Awaitable[None]]
 
@@ -19,12 +20,28 @@ async def enter_pin(call: Call) -> None:
         await call.secret("pin.choose", _kept(call, first=True))
 
 
-async def change_pin(call: Call) -> None:
-    """A new PIN, after the old one if there is one. The network shows it as it is typed, so it is asked once."""
-    known = await _has_pin(call)
-    if known:
-        await call.secret("pin.enter", _checked(call))
-    await call.secret("pin.choose", _kept(call, first=not known))
+async def pin(call: Call) -> End:
+    """A first PIN, another one, or a new one for who has forgotten theirs.
+
+    The network shows it as it is typed, so it is asked once.
+    """
+    if not await _has_pin(call):
+        await call.secret("pin.choose", _kept(call, first=True))
+        return End("ussd.pin.done")
+    asked = await call.look("pin.waits", pin_resets.waits, person_id=call.person_id)
+    actions = ("code", "change") if asked else ("change", "forgotten")
+    match await call.choose("pin", [Option(call.say(f"ussd.option.pin_{action}"), action) for action in actions]):
+        case "forgotten":
+            await call.once("pin.reset", pin_resets.ask, person_id=call.person_id)
+            return End("ussd.pin.code_sent", {"service_code": call.database.settings.service_code})
+        case "code":
+            await call.secret("pin.code", _proved(call))
+            await call.secret("pin.choose", _reset(call))
+            return End("ussd.pin.reset", {"hours": call.database.settings.pin_reset_freeze_hours})
+        case _:
+            await call.secret("pin.enter", _checked(call))
+            await call.secret("pin.choose", _kept(call, first=False))
+            return End("ussd.pin.done")
 
 
 async def _has_pin(call: Call) -> bool:
@@ -48,3 +65,19 @@ def _kept(call: Call, *, first: bool) -> Verify:
             await people.set_pin(tx, person_id=call.person_id, pin=digits, first=first)
 
     return keep
+
+
+def _proved(call: Call) -> Verify:
+    async def prove(digits: str, _attempt: str) -> None:
+        async with call.database.transaction() as tx:
+            await pin_resets.prove(tx, person_id=call.person_id, code=digits)
+
+    return prove
+
+
+def _reset(call: Call) -> Verify:
+    async def reset(digits: str, _attempt: str) -> None:
+        async with call.database.transaction() as tx:
+            await pin_resets.finish(tx, person_id=call.person_id, pin=digits)
+
+    return reset

@@ -90,7 +90,9 @@ def _pins() -> None:
         sa.Column("tries", sa.SmallInteger, nullable=False, server_default="0"),
         sa.Column("asked_at", INSTANT, nullable=False),
         sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("proved_at", INSTANT),
         sa.Column("used_at", INSTANT),
+        sa.CheckConstraint("used_at IS NULL OR proved_at IS NOT NULL", name="proved_before_used"),
     )
     op.create_index("ix_pin_reset_person_id", "pin_reset", ["person_id", "asked_at"])
 

@@ -14,12 +14,17 @@ from gateway.menus.pasts import PIN, an_order
 from ledger import chart
 from ledger.service import Leg, balance, post
 from marketplace.payouts.tables import payout
+from marketplace.people import pins
 from marketplace.people import service as people
 from marketplace.ratings.tables import order_rating
 from marketplace.referrals import service as referrals
 from marketplace.referrals.tables import referral
 from marketplace.wallets.tables import top_up
+from menus_ussd import session as codec
 from menus_ussd.assembly import build_ussd
+from menus_ussd.engine import Engine
+from menus_ussd.journeys import CONVERSATION
+from menus_ussd.stores.memory import MemorySessionStore
 from tests.menus_ussd.toy import Handset
 from tests.support.market import CUSTOMER, DRIVERS, RESTAURANT, open_market
 
@@ -264,3 +269,63 @@ async def test_a_friends_code_is_entered_by_its_digits(database: Database, clock
         row = await tx.one(select(referral.c.referee_id, referral.c.referrer_id, referral.c.state))
     assert tuple(row) == (mine, friend, "pending")
     assert "Entrer un code" not in (await phone(database, "s3").dial("5")).text
+
+
+# ---- a forgotten PIN -------------------------------------------------------------------------------------
+
+
+async def test_a_forgotten_pin_is_chosen_anew_by_a_code_that_no_session_keeps(
+    database: Database, clock: ManualClock
+) -> None:
+    market = await open_market(database, clock)
+    mine = await person(database)
+    async with database.transaction() as tx:
+        await people.set_pin(tx, person_id=mine, pin="482057")
+    first = phone(database, "s1")
+    await first.dial("8")
+    await first.say("2")
+    assert (await first.say("2")).step == "ussd.pin.code_sent"
+    code = re.search(r"\d{6}", (await market.texts(CUSTOMER))[-1])
+    assert code
+    store = MemorySessionStore(ttl_seconds=3600)
+    handset = Handset(Engine(database, store, CONVERSATION), "s2", CUSTOMER)
+    await handset.dial("8")
+    assert (await handset.say("2", "1")).step == "pin.code"
+    wrong = "000000" if code[0] != "000000" else "111111"
+    assert (await handset.say(wrong)).step == "pin.code"
+    assert (await handset.say(code[0])).step == "pin.choose"
+    session = store.read("toy:s2")
+    assert session is not None and code[0].encode() not in codec.encode(session)
+    end = await handset.say(PIN)
+    assert end.step == "ussd.pin.reset" and "24 h" in end.text
+    await pins.check_pin(database, person_id=mine, pin=PIN, attempt="a1")
+
+
+# ---- help ------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_asked_for_and_its_case_is_seen_again(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    handset = phone(database, "s1")
+    await handset.dial("8")
+    asked = await handset.say("3", "2")
+    number = re.search(r"\d+", asked.text)
+    assert asked.step == "ussd.help.called_back" and number
+    later = phone(database, "s2")
+    await later.dial("8")
+    page = await later.say("3", "4")
+    assert f"{number[0]} Rappel, 21/11: en cours" in page.text
+
+
+async def test_an_order_is_complained_about(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    handset = phone(database, "s1")
+    await handset.dial("8")
+    assert (await handset.say("3", "3")).step == "ussd.help.no_orders"
+    await an_order(database, CUSTOMER, "DELIVERED")
+    again = phone(database, "s2")
+    await again.dial("8")
+    assert (await again.say("3", "3", "1")).step == "help.reason"
+    assert (await again.say("3")).step == "ussd.help.complained"

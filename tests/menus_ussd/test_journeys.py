@@ -269,7 +269,8 @@ async def test_a_first_pin_replaces_none(database: Database, clock: ManualClock)
         await people.set_pin(tx, person_id=person.id, pin=PIN)
     refused = await handset.say("482159")
     assert refused.step == "pin.choose" and "déjà" in refused.text
-    assert (await handset.say("0", "2")).step == "pin.enter"
+    assert (await handset.say("0", "2")).step == "pin"
+    assert (await handset.say("1")).step == "pin.enter"
 
 
 async def test_a_fourth_order_in_a_minute_is_refused_politely(database: Database, clock: ManualClock) -> None:
