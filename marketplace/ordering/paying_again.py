@@ -24,9 +24,9 @@ from payments import service as payments
 from payments.errors import NotRetryable
 from payments.states import Failure
 
-# What the payer can mend, or nobody has explained (None: it expired). After the rest, the same number would fail again,
-# or the fault was ours and every way was tried: a new order finds another one.
-_WORTH_ANOTHER_PROMPT = (None, Failure.REJECTED, Failure.INSUFFICIENT_FUNDS, Failure.LIMIT, Failure.UNSTATED)
+# What the same number would meet again. The rest the payer can mend, nobody has explained, or was a provider's fault:
+# another prompt goes to whichever works by then.
+_HOPELESS = (Failure.WRONG_NUMBER, Failure.UNSUPPORTED)
 
 
 async def pay_again(tx: Tx, *, order_id: UUID, person_id: UUID, session_id: str | None = None) -> Order:
@@ -44,7 +44,7 @@ async def pay_again(tx: Tx, *, order_id: UUID, person_id: UUID, session_id: str 
         await promotions.reserve(tx, order_id=order_id, person_id=person_id, discount=today.discount)
     owed = await payments.find(tx, reference=order_id)
     assert owed is not None, "an order that awaits its payment has one"
-    if owed.failure not in _WORTH_ANOTHER_PROMPT:
+    if owed.failure in _HOPELESS:
         raise NotRetryable()
     await payments.retry(tx, payment_id=owed.id, session_id=session_id)
     return await queries.get(tx, order_id=order_id)

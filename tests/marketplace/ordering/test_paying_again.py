@@ -14,7 +14,7 @@ from marketplace.ordering import carts, paying_again, service
 from marketplace.ordering.queries import Order
 from marketplace.ordering.tables import customer_order
 from payments.tables import attempt
-from tests.payments.network import refused_connection
+from tests.payments.network import refused_connection, says
 from tests.support.money import set_aside
 from tests.support.town import CAMPAY_MTN, CUSTOMER, FRIEND, Town
 
@@ -250,12 +250,25 @@ async def test_only_what_is_unpaid_and_ones_own_can_be_paid_again(town: Town) ->
     assert paid.value.code == "wrong_state"
 
 
-async def test_where_no_request_ever_got_through_another_is_not_promised(town: Town) -> None:
+async def test_where_no_request_ever_got_through_it_can_be_paid_once_one_does(town: Town) -> None:
     town.campay.before["/collect/"].extend([refused_connection] * 20)
     order = await town.place()
     for _ in range(20):
         await town.engine.sweep()
         town.clock.advance(minutes=1)
+    assert await town.state(order.id) == "PAYMENT_EXPIRED"
+    assert await tracked(town) == [order.id]
+    town.campay.before["/collect/"].clear()
+    await pay_again(town, order)
+    await town.decide("SUCCESSFUL")
+    assert await town.state(order.id) == "OFFERED"
+    await town.check()
+
+
+async def test_a_number_that_cannot_pay_is_not_asked_again(town: Town) -> None:
+    order = await town.place()
+    town.campay.before["/collect/"].append(says(400, error_code="ER101"))
+    await town.engine.sweep()
     assert await town.state(order.id) == "PAYMENT_EXPIRED"
     with pytest.raises(GatewayError) as refusal:
         await pay_again(town, order)
