@@ -129,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commission_bp: tuple[tuple[int, int], ...] = ((500, 1000), (100, 1200), (0, 1500))  # above N orders: rate (D7)
     driver_base_xaf: Positive = 500  # D8
     driver_per_km_xaf: Positive = 100
+    tips_xaf: tuple[Positive, ...] = (200, 500, 1000)  # what a customer is offered to give the driver
     tax_bp: int = 0  # D26
     point_per_xaf: Positive = 100  # D11
     point_worth_xaf: Positive = 1  # in the wallet
@@ -202,6 +203,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def has_simulator(self) -> bool:
         """Whether the simulated networks may be reached through us; never in production."""
         return self.environment in ("demo", "test") and bool(self.simulator_url)
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`mtn_madapi=one,hubtel=two`, as a setting of several secrets is written."""
+    parts = (pair.partition("=") for pair in text.split(",") if pair.strip())
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:

@@ -22,11 +22,13 @@ from core import logs
 from core.database import Database
 from core.gsm import fold
 from core.sealed import reveal
-from core.settings import Settings
+from core.settings import Settings, pairs
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd.engine import Engine
 from menus_ussd.turns import Ended, Reply, Turn
 from payments import service as payments
+
+STEP_HEADER = b"x-ussd-step"
 
 log = logs.logger(__name__)
 
@@ -75,6 +77,7 @@ class Door:
         )
         self._read = READERS[dialect.can.sends]
         self._most_bytes = settings.callback_body_bytes
+        self._names_steps = settings.has_simulator  # to the simulated networks alone, whose phones show it
 
     async def answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One request. Whatever is wrong with it, a caller gets 200 and a page that says what to do."""
@@ -92,12 +95,12 @@ class Door:
             return
         state = scope["litestar_app"].state
         if isinstance(heard, Turn):
-            answer = self.dialect.encode(_revealed(state.database, await state.ussd.turn(heard)), callback)
-        else:
-            if heard is not None:
-                await _note_end(state.database, state.ussd, heard)
-            answer = self.dialect.acknowledge(callback)
-        await _send(send, answer)
+            reply = _revealed(state.database, await state.ussd.turn(heard))
+            await _send(send, self.dialect.encode(reply, callback), step=reply.step if self._names_steps else "")
+            return
+        if heard is not None:
+            await _note_end(state.database, state.ussd, heard)
+        await _send(send, self.dialect.acknowledge(callback))
 
     def _sub_path(self, scope: HTTPScope) -> str:
         """What follows the secret; a mount has already cut off what precedes it."""
@@ -124,8 +127,7 @@ class Door:
 
 def _secret(dialect: Dialect, settings: Settings) -> str:
     """The path segment that only this aggregator is told. Raises ValueError when it has none of its own."""
-    pairs = (pair.partition("=") for pair in settings.ussd_secrets.split(","))
-    secrets = {AfricasTalking.name: settings.ussd_secret} | {name.strip(): value.strip() for name, _, value in pairs}
+    secrets = {AfricasTalking.name: settings.ussd_secret, **pairs(settings.ussd_secrets)}
     if not secrets.get(dialect.name):
         raise ValueError(f"USSD_SECRETS: {dialect.name} is served and has none")
     return secrets[dialect.name]
@@ -147,12 +149,14 @@ async def _note_end(database: Database, engine: Engine, ended: Ended) -> None:
         log.exception("ussd_end_not_noted", dialect=ended.dialect)
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def _send(send: Send, answer: Answer, *, step: str = "") -> None:
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
     ]
     if answer.header:
         headers.append((answer.header[0].encode(), answer.header[1].encode()))
+    if step:
+        headers.append((STEP_HEADER, step.encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

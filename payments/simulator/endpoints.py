@@ -1,6 +1,7 @@
 """The doors for people and tests, under /simulator: phones, prompts, messages, faults, and a look inside."""
 
 from typing import Annotated, Any
+from uuid import uuid4
 
 import msgspec
 from litestar import Router, delete, get, post, put
@@ -12,11 +13,14 @@ from payments.simulator import africastalking, callbacks, faults, handsets, move
 from payments.simulator.faults import Misbehaviour
 from payments.simulator.handsets import Prompt, Subscriber
 from payments.simulator.movements import Movement
-from payments.simulator.networks import CARRIERS, Networks
+from payments.simulator.networks import CARRIERS, Networks, iso
 from payments.simulator.ussd import Repeat, Screen
 
 _SIM_CARD_MESSAGES = 30
 _PAGE = 1000
+
+
+Delay = Annotated[float, msgspec.Meta(ge=0, le=30)]
 
 
 class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient": "to"}):
@@ -29,16 +33,19 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from", "recipient"
 
 
 class Dial(msgspec.Struct, frozen=True, rename={"sender": "from"}):
-    """A phone dials `*237*1#`, or deeper: `*237*1*45*12*2#`."""
+    """A phone dials `*237*1#`, or deeper: `*237*1*45*12*2#`, through an aggregator that takes its time."""
 
     sender: str
     dial: Annotated[str, msgspec.Meta(max_length=182)]
+    dialect: str = ussd.AFRICASTALKING
+    delay_seconds: Delay = 0
 
 
 class Input(msgspec.Struct, frozen=True):
     """What the caller typed under the page."""
 
     input: Annotated[str, msgspec.Meta(max_length=182)]
+    delay_seconds: Delay = 0
 
 
 class Handset(msgspec.Struct, frozen=True):
@@ -95,13 +102,19 @@ async def send_sms(data: JSONBody[Message], networks: NamedDependency[Networks])
 @post("/ussd", status_code=200)
 async def dial(data: JSONBody[Dial], networks: NamedDependency[Networks]) -> Screen:
     """A phone dials; whatever session it had is gone."""
-    return await ussd.dial(networks, parse_phone(data.sender), data.dial.strip())
+    return await ussd.dial(
+        networks,
+        parse_phone(data.sender),
+        data.dial.strip(),
+        dialect=data.dialect,
+        delay_seconds=data.delay_seconds,
+    )
 
 
 @post("/ussd/{session:str}", status_code=200)
 async def key_in(session: FromPath[str], data: JSONBody[Input], networks: NamedDependency[Networks]) -> Screen:
     """A phone answers the page on its screen."""
-    return await ussd.key_in(networks, session, data.input)
+    return await ussd.key_in(networks, session, data.input, delay_seconds=data.delay_seconds)
 
 
 @post("/ussd/{session:str}/repeat", status_code=200)
@@ -153,6 +166,24 @@ async def change_subscriber(
 ) -> Subscriber:
     """Make a subscriber poor, rich, or hard to reach."""
     return handsets.change(networks, parse_phone(msisdn), balance_xaf=data.balance_xaf, sms_code=data.sms_code)
+
+
+@post("/subscribers/{msisdn:str}/sim", status_code=200)
+async def change_sim(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> dict[str, Any]:
+    """The number moves to another SIM card, and the operator tells the product as the CAMARA project says."""
+    event = {
+        "id": str(uuid4()),
+        "source": "https://operator.example/sim-swap",
+        "specversion": "1.0",
+        "type": "org.camaraproject.sim-swap-subscriptions.v0.swapped",
+        "datacontenttype": "application/json",
+        "time": iso(networks.now),
+        "data": {"phoneNumber": parse_phone(msisdn), "subscriptionId": "all"},
+    }
+    path = f"/sim/camara/{networks.settings.sim_secret}"
+    with networks.store.block():
+        callbacks.enqueue(networks, "operator.sim", path, event, encoding="post-json", tries=3)
+    return event
 
 
 @get("/faults")
@@ -223,6 +254,6 @@ router = Router(
     "/simulator",
     route_handlers=[
         look, dial, key_in, repeat, drop, inbox, send_sms, prompts, approve, reject, subscriber, change_subscriber,
-        get_faults, put_faults, state, moved, floats,
+        change_sim, get_faults, put_faults, state, moved, floats,
     ],
 )  # fmt: skip

@@ -83,7 +83,7 @@ def show_prompt(networks: Networks, *, reference: str, phone: str, amount_xaf: i
 
 def in_dialogue(networks: Networks, phone: str) -> bool:
     """Whether a USSD session is open on the handset."""
-    return bool(networks.store.value("SELECT 1 FROM ussd_session WHERE phone = ? AND open", phone))
+    return bool(networks.store.value("SELECT 1 FROM ussd_talk WHERE phone = ? AND open", phone))
 
 
 def prompts(networks: Networks, phone: str) -> list[Prompt]:

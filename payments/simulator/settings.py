@@ -7,7 +7,7 @@ import msgspec
 
 from core.money import basis_points_up
 from core.phones import MTN, ORANGE
-from core.settings import Secret, Settings
+from core.settings import Secret, Settings, pairs
 
 _COLLECT_FEE_BP = {MTN: 250, ORANGE: 200}  # D10
 _PAYOUT_FEE_BP = {MTN: 100, ORANGE: 100}
@@ -24,8 +24,10 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     # the product: where callbacks go, and what its owner typed into the providers' dashboards
     product_url: str = "http://127.0.0.1:8000"
     ussd_secret: Secret = Secret("demo")
+    ussd_secrets: Secret = Secret("")  # those of other dialects, as the product has them; "demo" where silent
     sms_secret: Secret = Secret("demo")
     payments_secret: Secret = Secret("demo")
+    sim_secret: Secret = Secret("demo")
     service_code: str = "*237*1#"
     short_code: str = "8237"
 
@@ -93,6 +95,10 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     opening_balance_xaf: int = 500_000
     prompt_seconds: int = 300  # MTN gives the payer five minutes (contracts/ussd-dialects.md)
 
+    def ussd_secret_of(self, dialect: str) -> str:
+        """The path segment that the product has told this aggregator."""
+        return {"africastalking": self.ussd_secret, **pairs(self.ussd_secrets)}.get(dialect, "demo")
+
     def fee_xaf(self, provider: str, kind: str, carrier: str, amount_xaf: int) -> int:
         """What a provider takes for a movement; a refund costs what a payout does."""
         direction = "collect" if kind == "collect" else "withdraw" if provider == "campay" else "payout"
@@ -117,7 +123,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SHARED = {
-    "ussd_secret", "sms_secret", "payments_secret", "service_code", "short_code",
+    "ussd_secret", "ussd_secrets", "sms_secret", "payments_secret", "sim_secret", "service_code", "short_code",
     "campay_username", "campay_password", "campay_permanent_token", "campay_webhook_key",
     "campay_collect_fee_bp", "campay_withdraw_fee_bp",
     "noupay_api_key", "noupay_webhook_secret", "noupay_collect_fee_bp", "noupay_payout_fee_bp",

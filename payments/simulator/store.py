@@ -77,17 +77,19 @@ CREATE TABLE IF NOT EXISTS sms (
     created_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS sms_recipient ON sms (recipient, number);
-CREATE TABLE IF NOT EXISTS ussd_session (
+CREATE TABLE IF NOT EXISTS ussd_talk (
     id TEXT PRIMARY KEY,
+    dialect TEXT NOT NULL,                  -- whose wire it is on
     phone TEXT NOT NULL,
     inputs TEXT NOT NULL,                   -- JSON list: what was dialled after the code, then every input
-    hops TEXT NOT NULL,                     -- JSON list of the labels that came in at-ussd-hop-metadata
+    hops TEXT NOT NULL,                     -- JSON list of the labels that came with the answers
+    request TEXT NOT NULL,                  -- JSON: the last request, as it stood on the wire
     answer TEXT NOT NULL,                   -- the product's last answer, as it came
     open INTEGER NOT NULL,
     started_at REAL NOT NULL,
     touched_at REAL NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS ussd_session_phone ON ussd_session (phone, open);
+CREATE INDEX IF NOT EXISTS ussd_talk_phone ON ussd_talk (phone, open);
 CREATE TABLE IF NOT EXISTS callback (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,                     -- who calls: campay.callback, africastalking.incoming ...

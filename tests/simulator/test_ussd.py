@@ -98,7 +98,7 @@ def test_dialling_again_leaves_the_first_session(networks: httpx.Client, product
     product.answers = [page("CON Un"), page("CON Deux")]
     first, second = dial(networks), dial(networks)
     (event,) = wait_for(lambda: product.at(USSD_EVENTS))
-    assert (event["sessionId"], event["status"]) == (first["session"], "Incomplete")
+    assert (event["sessionId"], event["status"]) == (f"ATUid_{first['session']}", "Incomplete")
     assert networks.get("/simulator/state").json()["ussd"] == {"total": 2, "open": 1}
     assert second["open"]
 
