@@ -1,19 +1,22 @@
 """A forgotten PIN: a code to the same number, then a day in which the wallet pays nothing (docs/decisions/0018)."""
 
 import re
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
+from core.ids import new_id
 from ledger import chart
 from marketplace.ordering import service as ordering
 from marketplace.payouts import withdrawals
 from marketplace.people import login, pin_resets, pins
 from marketplace.people import service as people
 from marketplace.people.errors import CodeExpired, NoPin, PinResetsUsed, SessionEnded, WalletResting, WeakPin, WrongCode
-from marketplace.people.tables import pin_reset
+from marketplace.people.sim_freeze import SimChanged
+from marketplace.people.tables import pin_reset, sim_change
 from marketplace.people.tokens import open_customer_session
 from tests.support.town import CUSTOMER, Town
 
@@ -128,6 +131,19 @@ async def test_three_codes_a_day(town: Town, holder: UUID) -> None:
         await ask(town, holder)
     town.clock.advance(days=1)
     await ask(town, holder)
+
+
+async def test_a_number_on_a_new_sim_card_gets_no_code_and_uses_none(town: Town, holder: UUID) -> None:
+    code = await ask(town, holder)
+    async with town.database.transaction() as tx:
+        change = {"id": new_id(), "source": "test", "reference": "1", "changed_at": tx.now, "told_at": tx.now}
+        until = tx.now + timedelta(hours=24)
+        await tx.run(insert(sim_change).values(**change, person_id=holder, frozen_until=until))
+    with pytest.raises(SimChanged):
+        await ask(town, holder)
+    await prove(town, holder, code)
+    with pytest.raises(SimChanged):
+        await finish(town, holder)
 
 
 async def test_without_the_code_no_pin_is_chosen(town: Town, holder: UUID) -> None:
