@@ -16,6 +16,7 @@ from channels.api.routes import api_router
 from channels.console.routes import Console
 from channels.payments import payment_callback
 from channels.rendering import answer_problem
+from channels.sim_changes import sim_changed
 from channels.sms.routes import africastalking_incoming, africastalking_report
 from channels.ussd.routes import ussd_routes
 from core.logs import configure_logging
@@ -76,6 +77,7 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         africastalking_incoming,
         africastalking_report,
         payment_callback,
+        sim_changed,
         health_router,
     ]
 

@@ -6,6 +6,7 @@ from core.four_eyes import Approvals
 from ledger import manual, periods
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.payouts import approved
+from marketplace.people import sim_changes
 from payments import decisions
 from payments.providers.protocol import Provider
 from payments.reconciliation import resolving
@@ -21,5 +22,6 @@ def make_approvals(providers: Sequence[Provider]) -> Approvals:
             manual.POSTING: manual.carry_out,
             manual.REVERSAL: manual.carry_out,
             periods.REOPENING: periods.reopen,
+            sim_changes.KIND: sim_changes.lift,
         }
     )

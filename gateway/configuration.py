@@ -92,6 +92,7 @@ def _new_secrets() -> dict[str, str]:
         "USSD_SECRET": _DEMO,
         "SMS_SECRET": _DEMO,
         "PAYMENTS_SECRET": _DEMO,
+        "SIM_SECRET": _DEMO,
         "CAMPAY_USERNAME": _DEMO,
         **own,
     }

@@ -16,13 +16,14 @@ from core import maintenance as service_maintenance
 from core.clock import business_day, day_start
 from core.database import Database
 from core.four_eyes import Proposal
+from core.phones import parse_phone
 from core.texts import say
 from gateway import finance_screens as screens
 from gateway.approvals import make_approvals
 from gateway.errors import CannotRun
 from ledger.rendering import render
 from marketplace.payouts import approved, batches, report
-from marketplace.people import login
+from marketplace.people import login, sim_changes
 from payments import decisions, evidence, evidence_text, maintenance
 from payments.decisions import Ruling
 from payments.providers import registry
@@ -98,6 +99,19 @@ async def propose_payout(database: Database, arguments: argparse.Namespace) -> s
             reason=arguments.reason,
             by=by,
         )
+    return _proposed(made, arguments.language)
+
+
+async def list_sim_freezes(database: Database, arguments: argparse.Namespace) -> str:
+    async with database.reading() as tx:
+        frozen = await sim_changes.frozen(tx)
+    return screens.sim_freezes(frozen, arguments.language)
+
+
+async def lift_sim_freeze(database: Database, arguments: argparse.Namespace) -> str:
+    by, phone = await sign_in(database, arguments.username), parse_phone(arguments.phone)
+    async with database.transaction() as tx:
+        made = await sim_changes.propose_lifting(tx, phone=phone, reason=arguments.reason, by=by)
     return _proposed(made, arguments.language)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import Row, select
@@ -106,6 +107,12 @@ def _outcome(one: Outcome, language: str) -> str:
     assert one.refusal is not None
     why = say(language, one.refusal.text_key, **one.refusal.params)
     return say(language, "finance.batch_refused", restaurant=number, why=why)
+
+
+def sim_freezes(frozen: Sequence[tuple[UUID, datetime]], language: str) -> str:
+    """To whom nothing is paid out, because their number moved to another SIM card."""
+    lines = [say(language, "finance.sim_frozen", person=person_id, until=_time(until)) for person_id, until in frozen]
+    return "\n".join(lines) or say(language, "finance.none_sim_frozen")
 
 
 def service(thrown: Maintenance, language: str) -> str:

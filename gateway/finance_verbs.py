@@ -18,6 +18,7 @@ def add_verbs(verbs: Subparsers, with_database: Runner) -> None:
     verb = verbs_of("gateway.finance", with_database)
     verb(verbs, "waiting", "waiting", "List what only people can end: proposals, attempts, differences, suspense.")
     _decisions(verbs, verb)
+    _sim_freezes(verbs.add_parser("sim-freeze", help="Numbers that moved to another SIM card."), verb)
     _payouts(verbs.add_parser("payout", help="Payouts above the day's limit, batches, and their report."), verb)
     _reconciliation(verbs, verb)
     _providers(verbs, verb)
@@ -57,6 +58,14 @@ def _payouts(payout: argparse.ArgumentParser, verb: Verb) -> None:
     report.add_argument("--since", type=instant, help="ISO 8601; UTC unless it says otherwise (30 days ago)")
     report.add_argument("--until", type=instant, help="the same (now)")
     formatted(report)
+
+
+def _sim_freezes(freeze: argparse.ArgumentParser, verb: Verb) -> None:
+    verbs = freeze.add_subparsers(metavar="ACTION", required=True)
+    verb(verbs, "list", "list_sim_freezes", "Print to whom nothing is paid out, and until when.")
+    lift = verb(verbs, "lift", "lift_sim_freeze", "Propose to end a freeze early; somebody else approves.")
+    lift.add_argument("phone")
+    reasoned(lift)
 
 
 def _reconciliation(verbs: Subparsers, verb: Verb) -> None:

@@ -26,6 +26,7 @@ from marketplace.notifications.service import notify
 from marketplace.payouts.errors import PayoutLimit, PayoutRunning, PayoutTooSmall
 from marketplace.payouts.tables import payout
 from marketplace.people import service as people
+from marketplace.people import sim_freeze
 from payments import service as payments
 from payments.outcomes import Payment
 from payments.states import PaymentState
@@ -34,6 +35,8 @@ Owner = Literal["restaurant", "driver", "customer"]
 Purpose = Literal["earnings", "withdrawal", "batch", "approved"]
 
 _TEXTS = {"PAID": "sms.payout_done", "FAILED": "sms.payout_failed", "PARTLY_PAID": "sms.payout_partly"}
+
+FROZEN_PAUSE = timedelta(hours=1)  # between two looks at a payout whose number is on a new SIM card
 
 log = logger(__name__)
 
@@ -96,7 +99,11 @@ async def request(
 
 
 async def start(tx: Tx, wanted: Wanted) -> Payout:
-    """Write the payout and send its first instalment. Whoever calls has looked at the limits. Raises as `request`."""
+    """Write the payout and send its first instalment. Whoever calls has looked at the limits.
+
+    Raises as `request`, and SimChanged while the payee's number is on a new SIM card.
+    """
+    await sim_freeze.require_same_sim(tx, person_id=wanted.payee_id)
     if wanted.amount_xaf < tx.settings.payout_minimum_xaf:
         raise PayoutTooSmall(minimum_xaf=tx.settings.payout_minimum_xaf)
     row = {"id": new_reference(), **msgspec.structs.asdict(wanted), "state": "PENDING", "created_at": tx.now}
@@ -180,6 +187,9 @@ async def _continue(database: Database, payout_id: UUID) -> None:
         if row is None:
             return
         following = _payout(row)
+        if await sim_freeze.frozen_until(tx, person_id=following.payee_id):  # it may be lifted before its time
+            await _set(tx, following, due_at=tx.now + FROZEN_PAUSE)
+            return
         try:
             async with tx.attempt():
                 await _send_next(tx, following)

@@ -14,6 +14,7 @@ from marketplace.catalogue.tables import restaurant_phone
 from marketplace.people import pins
 from marketplace.people.errors import PinExists
 from marketplace.people.hashing import hash_pin
+from marketplace.people.sim_freeze import require_same_sim
 from marketplace.people.tables import driver, person
 
 
@@ -92,8 +93,10 @@ async def choose_language(tx: Tx, *, person_id: UUID, language: str) -> None:
 async def set_pin(tx: Tx, *, person_id: UUID, pin: str, first: bool = False) -> None:
     """A new PIN; who may change it was asked before. Forgets misses. Raises WeakPin.
 
-    As the `first` one it replaces none: raises PinExists.
+    As the `first` one it replaces none: raises PinExists, and SimChanged where the number alone would be the proof.
     """
+    if first:
+        await require_same_sim(tx, person_id=person_id)
     pins.refuse_weak(pin, this_year=tx.now.year)
     pin_hash = await hash_pin(tx.settings, tx.keys, pin)
     values = {"pin_hash": pin_hash, "pin_misses": 0, "pin_locked_until": None}

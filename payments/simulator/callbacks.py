@@ -112,7 +112,7 @@ async def _deliver(networks: Networks, callback: dict[str, Any]) -> None:
 
 
 async def _send(networks: Networks, callback: Mapping[str, Any]) -> bool:
-    """Whether the product answered 200."""
+    """Whether the product has heard it."""
     encoding, content = callback["encoding"], callback["fields"]
     said: dict[str, Any]
     if encoding.endswith("json"):
@@ -123,7 +123,7 @@ async def _send(networks: Networks, callback: Mapping[str, Any]) -> bool:
         answer = await networks.product.request(_METHODS.get(encoding, "POST"), callback["path"], **said)
     except (NotSent, NoAnswer):
         return False
-    return answer.status == 200
+    return answer.status in (200, 204)
 
 
 def counts(networks: Networks) -> dict[str, int]:

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
+from core import four_eyes
 from core import maintenance as service_maintenance
 from core.clock import ManualClock
 from core.database import Database
@@ -21,6 +22,8 @@ from gateway.seed import SeedSummary, StaffAccount, seed
 from ledger import chart
 from ledger.service import Leg, balance, post
 from marketplace.catalogue.tables import restaurant
+from marketplace.people import service as people
+from marketplace.people import sim_changes
 from marketplace.people.errors import WrongPassword
 from marketplace.people.staff import add_staff
 from payments import service as payments
@@ -205,6 +208,21 @@ async def test_maintenance_is_switched_and_shown(database: Database, campay: Fak
     for typo in (("campaye", "on"), ("campay", "mtm", "on")):
         with pytest.raises(CannotRun):
             await run(database, "maintenance", *typo)
+
+
+async def test_a_sim_freeze_is_listed_and_lifted_by_two(database: Database, desks: tuple[Desk, Desk]) -> None:
+    one, other = desks
+    assert await run(database, "sim-freeze", "list", "--language", "en") == "No number is frozen."
+    async with database.transaction() as tx:
+        person = await people.recognise(tx, phone="+237670000001")
+        told = {"source": "test", "reference": "1", "changed_at": tx.now}
+        assert await sim_changes.tell(tx, phone="+237670000001", **told)
+    assert await run(database, "sim-freeze", "list", "--language", "en") == f"{person.id} until 2026-11-22 12:00"
+    await one.run("sim-freeze", "lift", "670000001", "--reason", "seen in person")
+    async with database.reading() as tx:
+        (waiting,) = await four_eyes.open_proposals(tx)
+    await other.run("approve", str(waiting.id))
+    assert await run(database, "sim-freeze", "list", "--language", "en") == "No number is frozen."
 
 
 async def test_the_whole_service_is_shut_with_a_reason_and_opened(database: Database) -> None:

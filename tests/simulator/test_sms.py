@@ -67,3 +67,9 @@ def test_the_same_message_can_be_sent_again(networks: httpx.Client, product: Pro
 )
 def test_bad_messages_are_refused(networks: httpx.Client, message: dict[str, str]) -> None:
     assert 400 <= networks.post("/simulator/sms", json=message).status_code < 500
+
+
+def test_an_operator_tells_of_a_new_sim_card(networks: httpx.Client, product: Product) -> None:
+    event = networks.post("/simulator/subscribers/237670000001/sim").json()
+    assert event["data"]["phoneNumber"] == PHONE and event["type"].endswith(".swapped")
+    wait_for(lambda: product.at("/sim/camara/demo") == [event])

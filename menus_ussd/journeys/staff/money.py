@@ -9,6 +9,7 @@ from core.money import format_xaf, parse_xaf
 from ledger.service import balance
 from marketplace.payouts import service as payouts
 from menus_ussd.call import Call, End
+from menus_ussd.journeys import told
 from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.questions import Option
@@ -27,7 +28,8 @@ async def payout(call: Call, owner: Earner, owner_id: UUID, **earned: str | int)
     await enter_pin(call)
     await within(call, "payments")
     key = f"ussd:{call.session.run_id}:payout"
-    await call.once("staff.paid_out", _request, phone=call.phone, amount_xaf=amount_xaf, key=key, **whose)
+    asked = {"phone": call.phone, "amount_xaf": amount_xaf, "key": key}
+    await call.once("staff.paid_out", _request, told=told.PAYOUT, **asked, **whose)
     return End("ussd.staff.payout_now", {"amount": format_xaf(amount_xaf)})
 
 
