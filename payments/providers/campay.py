@@ -14,12 +14,11 @@ import jwt
 
 from core import http
 from core.http import HttpClient
-from core.money import basis_points_up
 from core.phones import MTN, ORANGE
 from core.settings import Settings
-from payments.providers import fields, wire
+from payments.providers import fields
+from payments.providers.adapter import Adapter
 from payments.providers.protocol import (
-    Absence,
     Answer,
     Callback,
     Capabilities,
@@ -52,22 +51,22 @@ _OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0
 _SKEW = timedelta(seconds=60)
 
 
-class Campay:
+class Campay(Adapter):
     """The adapter. One per process: it holds the connection pool and the token."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, settings: Settings, *, http_client: HttpClient | None = None) -> None:
-        self._settings = settings
-        self._http = http_client or wire.client(settings, settings.campay_url)
+        super().__init__(
+            settings,
+            url=settings.campay_url,
+            collect_fee_bp=settings.campay_collect_fee_bp,
+            payout_fee_bp=settings.campay_withdraw_fee_bp,
+            http_client=http_client,
+        )
         permanent = settings.campay_permanent_token
         credential = FixedCredential(permanent) if permanent else RenewedToken(self._fetch_token)
         self._wire = Wire(settings, self._http, credential, "Authorization: Token ")
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return CAPABILITIES
-
-    async def close(self) -> None:
-        await self._http.close()
 
     # -- money
 
@@ -85,19 +84,11 @@ class Campay:
         }
         return await self._wire.send(classify, "POST", "/collect/" if collects else "/withdraw/", json=body)
 
-    def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
-        rates = self._settings.campay_collect_fee_bp if kind is Kind.COLLECT else self._settings.campay_withdraw_fee_bp
-        return basis_points_up(amount_xaf, rates.get(carrier, 0))
-
     # -- reads
 
     async def read(self, ref: str, kind: Kind) -> Record | None:
         """`GET /transaction/{ref}/`"""
         return record(await self._wire.body(f"/transaction/{ref}/"))
-
-    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
-        """CamPay has none: nobody can prove that nothing is there."""
-        return None
 
     async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
         """`POST /history/`: final rows whose description or external_user is ours. Pending ones are not in it."""

@@ -4,24 +4,23 @@ Two products with tokens of their own: money comes in by collection and goes out
 not signed, so they only ring. There is no list of movements.
 """
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from core import http
 from core.http import HttpClient
-from core.money import basis_points_up
 from core.phones import MTN
 from core.settings import Settings
 from payments.providers import fields, wire
+from payments.providers.adapter import KnowsOurId
 from payments.providers.protocol import (
     Absence,
     Answer,
     Callback,
     Capabilities,
-    HistoryLine,
     Proof,
     Record,
     Request,
@@ -38,7 +37,6 @@ CAPABILITIES = Capabilities(
     idempotent_create=True,
     lookup_by_our_id=True,
     native_refund=True,
-    expiry_known=True,  # EXPIRED, or COULD_NOT_PERFORM_TRANSACTION after five minutes
     tells_holder=True,
     tells_whole_float=False,  # the disbursement account alone
     reads_per_second=10.0,
@@ -90,16 +88,26 @@ class Way(msgspec.Struct, frozen=True):
 COLLECTION = Way("/collection/v1_0/requesttopay", "payer")
 TRANSFER = Way("/disbursement/v1_0/transfer", "payee")
 REFUND = Way("/disbursement/v1_0/refund", "payee")
-# Money that another provider collected is returned by a transfer: a refund may be found there, too.
-_WAYS = {Kind.COLLECT: (COLLECTION,), Kind.PAYOUT: (TRANSFER,), Kind.REFUND: (REFUND, TRANSFER)}
 
 
-class Mtn:
+class Mtn(KnowsOurId[Way]):
     """The adapter. One per process: it holds the connection pool and a token for each product."""
 
+    capabilities = CAPABILITIES
+    ways: Mapping[Kind, tuple[Way, ...]] = {
+        Kind.COLLECT: (COLLECTION,),
+        Kind.PAYOUT: (TRANSFER,),
+        Kind.REFUND: (REFUND, TRANSFER),
+    }
+
     def __init__(self, settings: Settings, *, http_client: HttpClient | None = None) -> None:
-        self._settings = settings
-        self._http = http_client or wire.client(settings, settings.mtn_url)
+        super().__init__(
+            settings,
+            url=settings.mtn_url,
+            collect_fee_bp=settings.mtn_collect_fee_bp,
+            payout_fee_bp=settings.mtn_payout_fee_bp,
+            http_client=http_client,
+        )
         self._collection = self._product(
             "collection",
             settings.mtn_collection_user,
@@ -125,13 +133,6 @@ class Mtn:
         headers = {**subscribed, "X-Target-Environment": self._settings.mtn_target_environment}
         return Wire(self._settings, self._http, RenewedToken(fetch), "Authorization: Bearer ", headers)
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return CAPABILITIES
-
-    async def close(self) -> None:
-        await self._http.close()
-
     # -- money
 
     async def send(self, request: Request) -> Answer:
@@ -153,37 +154,14 @@ class Mtn:
     def _line(self, way: Way) -> Wire:
         return self._collection if way is COLLECTION else self._disbursement
 
-    def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
-        rates = self._settings.mtn_collect_fee_bp if kind is Kind.COLLECT else self._settings.mtn_payout_fee_bp
-        return basis_points_up(amount_xaf, rates.get(carrier, 0))
-
     # -- reads
 
-    async def read(self, ref: str, kind: Kind) -> Record | None:
+    async def _ask(self, way: Way, ref: str) -> http.Answer | None:
         """`GET` by the id that the request went out with."""
-        found = await self._find(ref, kind)
-        return found if isinstance(found, Record) else None
+        return await self._line(way).read(f"{way.path}/{ref}")
 
-    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
-        """The same: the reference is our id. Absent only where every way of its kind knows nothing of it."""
-        return await self._find(str(attempt_id), kind)
-
-    async def _find(self, ref: str, kind: Kind) -> Record | Absence | None:
-        shown: list[Record | Absence | None] = []
-        for way in _WAYS[kind]:
-            answer = await self._line(way).read(f"{way.path}/{ref}")
-            shown.append(finding(answer, way, ref, self._settings.mtn_currency) if answer else None)
-            if isinstance(shown[-1], Record):
-                return shown[-1]
-        return None if None in shown else Absence()
-
-    async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
-        """Our id is the reference."""
-        return [str(attempt_id)]
-
-    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
-        """MTN lists nothing: reconciliation reads attempt by attempt."""
-        return []
+    def _finding(self, answer: http.Answer, way: Way, ref: str) -> Record | Absence | None:
+        return finding(answer, way, ref, self._settings.mtn_currency)
 
     async def floats(self) -> dict[str, int] | None:
         """`GET /disbursement/v1_0/account/balance`, floored: what payouts draw on."""

@@ -5,22 +5,19 @@ the provider would hide which rail was charged.
 """
 
 import hmac
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from core import http
 from core.http import HttpClient
-from core.money import basis_points_up
 from core.phones import EXPRESS_UNION, MTN, ORANGE
 from core.settings import Settings
 from payments.providers import fields, wire
+from payments.providers.adapter import Adapter
 from payments.providers.protocol import (
-    Absence,
     Answer,
     Callback,
     Capabilities,
-    HistoryLine,
     Proof,
     Record,
     Request,
@@ -47,20 +44,20 @@ _METHODS = {MTN: "MTN_MOMO", ORANGE: "ORANGE_MONEY", EXPRESS_UNION: "EU_MOBILE"}
 _CARRIERS = {method: carrier for carrier, method in _METHODS.items()}
 
 
-class Noupay:
-    """The adapter. One per process: it holds the connection pool."""
+class Noupay(Adapter):
+    """The adapter. It has no look-up, no list and no names."""
+
+    capabilities = CAPABILITIES
 
     def __init__(self, settings: Settings, *, http_client: HttpClient | None = None) -> None:
-        self._settings = settings
-        self._http = http_client or wire.client(settings, settings.noupay_url)
+        super().__init__(
+            settings,
+            url=settings.noupay_url,
+            collect_fee_bp=settings.noupay_collect_fee_bp,
+            payout_fee_bp=settings.noupay_payout_fee_bp,
+            http_client=http_client,
+        )
         self._wire = Wire(settings, self._http, FixedCredential(settings.noupay_api_key), "X-API-Key: ")
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return CAPABILITIES
-
-    async def close(self) -> None:
-        await self._http.close()
 
     # -- money
 
@@ -78,27 +75,11 @@ class Noupay:
         }
         return await self._wire.send(classify, "POST", _path(request.kind), json=body)
 
-    def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
-        rates = self._settings.noupay_collect_fee_bp if kind is Kind.COLLECT else self._settings.noupay_payout_fee_bp
-        return basis_points_up(amount_xaf, rates.get(carrier, 0))
-
     # -- reads
 
     async def read(self, ref: str, kind: Kind) -> Record | None:
         """`GET /payments/{ref}` or `/payouts/{ref}`"""
         return record(await self._wire.body(f"{_path(kind)}/{ref}"), kind)
-
-    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
-        """NouPay has none."""
-        return None
-
-    async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
-        """NouPay lists nothing: only a callback can name what was lost."""
-        return []
-
-    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
-        """NouPay lists nothing."""
-        return []
 
     async def floats(self) -> dict[str, int] | None:
         """`GET /balance`, floored."""
@@ -107,10 +88,6 @@ class Noupay:
             (_CARRIERS.get(fields.text(row.get("method")) or ""), fields.decimal(row.get("amount"))) for row in listed
         )
         return {carrier: int(amount) for carrier, amount in told if carrier and amount is not None} or None
-
-    async def holder(self, phone: str) -> str | None:
-        """NouPay does not tell."""
-        return None
 
 
 def _path(kind: Kind) -> str:

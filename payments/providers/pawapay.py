@@ -4,26 +4,24 @@ A lost answer is looked up by our id; what is not there after 15 minutes never w
 callback only, so there is no history to ask for.
 """
 
-from collections.abc import Iterator
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 
 from core import http
 from core.http import HttpClient
-from core.money import basis_points_up
 from core.phones import MTN, ORANGE
 from core.settings import Settings
-from payments.providers import fields, wire
+from payments.providers import fields
+from payments.providers.adapter import KnowsOurId
 from payments.providers.protocol import (
     Absence,
     Answer,
     Callback,
     Capabilities,
-    HistoryLine,
     Proof,
     Record,
     Request,
@@ -41,7 +39,6 @@ CAPABILITIES = Capabilities(
     idempotent_create=True,
     lookup_by_our_id=True,
     native_refund=True,
-    expiry_known=True,  # PAYMENT_NOT_APPROVED
     tells_whole_float=False,  # one wallet may serve several carriers
 )
 
@@ -102,24 +99,27 @@ class Way(msgspec.Struct, frozen=True):
 DEPOSIT = Way("/v2/deposits", "depositId", "payer")
 PAYOUT = Way("/v2/payouts", "payoutId", "recipient")
 REFUND = Way("/v2/refunds", "refundId", "recipient")
-# Money that another provider collected is returned by a payout: a refund may be found there, too.
-_WAYS = {Kind.COLLECT: (DEPOSIT,), Kind.PAYOUT: (PAYOUT,), Kind.REFUND: (REFUND, PAYOUT)}
 
 
-class Pawapay:
-    """The adapter. One per process: it holds the connection pool."""
+class Pawapay(KnowsOurId[Way]):
+    """The adapter. It tells no names, and lists what moved only in files."""
+
+    capabilities = CAPABILITIES
+    ways: Mapping[Kind, tuple[Way, ...]] = {
+        Kind.COLLECT: (DEPOSIT,),
+        Kind.PAYOUT: (PAYOUT,),
+        Kind.REFUND: (REFUND, PAYOUT),
+    }
 
     def __init__(self, settings: Settings, *, http_client: HttpClient | None = None) -> None:
-        self._settings = settings
-        self._http = http_client or wire.client(settings, settings.pawapay_url)
+        super().__init__(
+            settings,
+            url=settings.pawapay_url,
+            collect_fee_bp=settings.pawapay_collect_fee_bp,
+            payout_fee_bp=settings.pawapay_payout_fee_bp,
+            http_client=http_client,
+        )
         self._wire = Wire(settings, self._http, FixedCredential(settings.pawapay_token), "Authorization: Bearer ")
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return msgspec.structs.replace(CAPABILITIES, callback_binds_body=bool(self._settings.pawapay_callback_key))
-
-    async def close(self) -> None:
-        await self._http.close()
 
     # -- money
 
@@ -135,47 +135,20 @@ class Pawapay:
         }
         return await self._wire.send(lambda answer: classify(answer, way, ref), "POST", way.path, json=body)
 
-    def fee_xaf(self, kind: Kind, carrier: str, amount_xaf: int) -> int:
-        rates = self._settings.pawapay_collect_fee_bp if kind is Kind.COLLECT else self._settings.pawapay_payout_fee_bp
-        return basis_points_up(amount_xaf, rates.get(carrier, 0))
-
     # -- reads
 
-    async def read(self, ref: str, kind: Kind) -> Record | None:
+    async def _ask(self, way: Way, ref: str) -> http.Answer | None:
         """`GET /v2/deposits/{ref}` and its like"""
-        found = await self._find(ref, kind)
-        return found if isinstance(found, Record) else None
+        return await self._wire.read(f"{way.path}/{ref}")
 
-    async def lookup(self, attempt_id: UUID, kind: Kind) -> Record | Absence | None:
-        """The same: the reference is our id. Absent only where every way of its kind says NOT_FOUND."""
-        return await self._find(str(attempt_id), kind)
-
-    async def _find(self, ref: str, kind: Kind) -> Record | Absence | None:
-        shown: list[Record | Absence | None] = []
-        for way in _WAYS[kind]:
-            answer = await self._wire.read(f"{way.path}/{ref}")
-            shown.append(finding(answer, way, ref) if answer else None)
-            if isinstance(shown[-1], Record):
-                return shown[-1]
-        return None if None in shown else Absence()
-
-    async def locate(self, attempt_id: UUID, *, since: date, until: date) -> list[str]:
-        """Our id is the reference."""
-        return [str(attempt_id)]
-
-    async def history(self, *, since: date, until: date) -> list[HistoryLine] | None:
-        """Only as files by callback: reconciliation reads attempt by attempt."""
-        return []
+    def _finding(self, answer: http.Answer, way: Way, ref: str) -> Record | Absence | None:
+        return finding(answer, way, ref)
 
     async def floats(self) -> dict[str, int] | None:
         """`GET /v2/wallet-balances`, floored. A wallet that names no provider serves all of its country."""
         query = {"country": _COUNTRY}
         wallets = fields.rows(await self._wire.body("/v2/wallet-balances", params=query), "balances") or []
         return dict(_held(wallets)) or None
-
-    async def holder(self, phone: str) -> str | None:
-        """pawaPay does not tell."""
-        return None
 
 
 def _way(request: Request) -> Way:

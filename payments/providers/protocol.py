@@ -20,9 +20,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     idempotent_create: bool = False  # the same id sent again is proven to have no second effect
     lookup_by_our_id: bool = False  # `lookup` can prove that nothing is there
     history: bool = False  # `history` lists what moved; else reconciliation reads attempt by attempt
-    callback_binds_body: bool = False  # the callback's signature covers what it says
     native_refund: bool = False  # money goes back by a refund of the collection, not by a payout to the same phone
-    expiry_known: bool = False  # the provider says when an unanswered prompt has ended
     tells_holder: bool = False  # `holder` can know in whose name an account is
     tells_whole_float: bool = True  # `floats` is all that our books hold there, carrier by carrier
     reads_per_second: float | None = None  # documented limit, None where there is none

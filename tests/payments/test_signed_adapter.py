@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.settings import Secret, Settings
-from payments.providers.pawapay import Pawapay, hear
+from payments.providers.pawapay import hear
 from payments.providers.protocol import Callback, Unbelieved
-from tests.payments.scripted import Scripted
 
 REF = "8917c345-4791-4285-a416-62f24b6982db"
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)
@@ -166,9 +165,3 @@ def test_a_key_that_is_none_believes_nobody(account: Settings) -> None:
     broken = msgspec.structs.replace(account, pawapay_callback_key=Secret("-----BEGIN PUBLIC KEY-----"))
     with pytest.raises(Unbelieved, match="forged"):
         hear(signed(), broken, NOW)
-
-
-def test_only_a_key_makes_a_callback_bind_its_body(account: Settings) -> None:
-    client = Scripted().client()
-    assert not Pawapay(account, http_client=client).capabilities.callback_binds_body
-    assert Pawapay(keyed(account), http_client=client).capabilities.callback_binds_body
