@@ -273,14 +273,13 @@ class Engine:
         assert session.shown is not None
         notice = say(session.language or DEFAULT_LANGUAGE, problem.text_key, **problem.params)
         page = session.shown.pages[session.shown.visible]
-        noted = Page(with_notice(page, notice, turn.page_septets), page.options)
-        return self._page(turn, session, noted, refused=True)
+        return self._page(turn, session, Page(with_notice(page, notice, turn.page_septets), page.options))
 
-    def _page(self, turn: Turn, session: Session, page: Page, *, refused: bool = False) -> Reply:
+    def _page(self, turn: Turn, session: Session, page: Page) -> Reply:
         shown = session.shown
         assert shown is not None
         form = _form(shown, page) if turn.draws_forms else None
-        return Reply(text=page.text, expects_input=True, step=shown.id, form=form, refused=refused)
+        return Reply(text=page.text, expects_input=True, step=shown.id, form=form)
 
     async def _sorry(self, turn: Turn, claim: Claim, state: Maintenance) -> Reply:
         """Come back later. What was begun stays as it is, and is offered when its caller dials again."""

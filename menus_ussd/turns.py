@@ -57,4 +57,3 @@ class Reply(Struct, frozen=True, kw_only=True):
     expects_input: bool
     step: str = ""  # the question's id: a label for drop-off reports, never data
     form: Form | None = None  # only where the turn asked for it
-    refused: bool = False  # the page says why the last answer did not fit

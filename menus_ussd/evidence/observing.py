@@ -48,7 +48,7 @@ class Observation:
                 answered=self._answered,
                 shown=reply.step,
                 asks=reply.expects_input,
-                outcome="refused" if reply.refused and self._outcome == "answered" else self._outcome,
+                outcome="refused" if self._asked_again(reply) else self._outcome,
                 page=session.shown.visible + 1 if session and session.shown else 1,
                 septets=width(reply.text),
                 ms=(perf_counter() - self._began) * 1000,
@@ -56,6 +56,10 @@ class Observation:
                 version=version(),
             )
         )
+
+    def _asked_again(self, reply: Reply) -> bool:
+        """An answer that fits leads to another question: the same one, asked anew, has another id."""
+        return self._outcome == "answered" and reply.expects_input and reply.step == self._answered
 
     def _variants(self) -> list[str]:
         trials = self._database.settings.ussd_experiments

@@ -1,6 +1,9 @@
 """`gateway menus`: the walk, its drawing, and talks that are written down and played again."""
 
+import asyncio
 import io
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from gateway.cli import main
 from gateway.errors import CannotRun
 from gateway.menus.drawing import drawn
 from gateway.menus.talks import Page, Recorder, Step, Talk, differences, fill_in, masked, read, screens, write, written
+from tests.end_to_end.running import GATEWAY
 from tests.support.servers import serve
 
 HOME = Page("CON Mboa\n1 Encore\n2 Commander", "home")
@@ -26,12 +30,13 @@ def talk(*steps: Step, screens: int | None = None) -> Talk:
 
 
 @pytest.mark.timeout(240)
-def test_a_walk_by_command(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    assert main(["menus", "walk", "--language", "pcm"]) == 0
-    head, row, _, longest, *_ = capsys.readouterr().out.splitlines()
+@pytest.mark.anyio
+async def test_a_walk_by_command(database_url: str, tmp_path: Path) -> None:
+    words = (GATEWAY, "menus", "walk", "--language", "pcm")
+    own = {**os.environ, "DATABASE_URL": database_url}
+    ran = await asyncio.to_thread(subprocess.run, words, cwd=tmp_path, env=own, capture_output=True, text=True)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    head, row, _, longest, *_ = ran.stdout.splitlines()
     assert head.split() == ["language", "screens", "questions", "screens/s", "longest", "findings"]
     language, screens, questions, _, septets, findings = row.split()
     assert (language, findings) == ("pcm", "0")
