@@ -3,13 +3,13 @@
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from core.database import Tx
 from core.errors import NotFound
 from core.gsm import plain
 from core.remembered import remembered
-from marketplace.catalogue.tables import restaurant_phone
+from marketplace.catalogue.tables import favourite, restaurant_phone
 from marketplace.people import service as people
 from marketplace.people.tables import person
 
@@ -116,6 +116,12 @@ async def restaurant_phones(tx: Tx, *, restaurant_id: UUID) -> list[str]:
 async def dishes(tx: Tx, *, restaurant_id: UUID, available_only: bool = True) -> list[Dish]:
     """The menu in the order of its numbers."""
     return [Dish(**row) for row in await (await tx.driver()).fetch(_MENU, restaurant_id, available_only)]
+
+
+async def is_favourite(tx: Tx, *, person_id: UUID, restaurant_id: UUID) -> bool:
+    """Whether this person has said that they like it."""
+    mine = (favourite.c.person_id == person_id) & (favourite.c.restaurant_id == restaurant_id)
+    return bool(await tx.value(select(exists().where(mine))))
 
 
 async def search_dishes(tx: Tx, *, words: str) -> list[Dish]:

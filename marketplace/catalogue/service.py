@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert
 
 from core.database import Tx
 from core.errors import InvalidAmount, InvalidInput, NotFound
-from marketplace.catalogue.tables import dish, restaurant
+from marketplace.catalogue.tables import dish, favourite, restaurant
 
 STATES = ("open", "busy", "closed")
 
@@ -50,6 +51,16 @@ async def set_price(tx: Tx, *, restaurant_id: UUID, dish_number: int, price_xaf:
     which = (dish.c.restaurant_id == restaurant_id) & (dish.c.number == dish_number)
     if await tx.run(update(dish).where(which).values(price_xaf=price_xaf)) == 0:
         raise NotFound()
+
+
+async def like(tx: Tx, *, person_id: UUID, restaurant_id: UUID, liked: bool) -> None:
+    """Keep a restaurant among the favourites, or no longer. A repeat changes nothing."""
+    if liked:
+        row = {"person_id": person_id, "restaurant_id": restaurant_id, "since": tx.now}
+        await tx.run(insert(favourite).values(row).on_conflict_do_nothing())
+    else:
+        mine = (favourite.c.person_id == person_id) & (favourite.c.restaurant_id == restaurant_id)
+        await tx.run(delete(favourite).where(mine))
 
 
 async def count_delivered(tx: Tx, *, restaurant_id: UUID) -> None:

@@ -15,8 +15,8 @@ from core.errors import NotFound
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import queries as ordering
 from menus_ussd.engine import Caller
+from menus_ussd.journeys.choosing import option_of
 from menus_ussd.journeys.home import DIGITS
-from menus_ussd.journeys.order import option_of
 
 MOST_DIALLED = 20  # of one dish; more is a mistyped digit
 
@@ -46,7 +46,9 @@ async def _restaurant(tx: Tx, number: int, rest: Sequence[str]) -> dict[str, Any
     try:
         restaurant = await catalogue.restaurant_by_number(tx, number=number)
     except NotFound:
-        return {"home": "order"}
+        return {"home": "order", "order.restaurant": {"unknown": number}}
+    if restaurant.state != "open":
+        return {"home": "order", "order.restaurant": {"closed": restaurant.name}}
     answers: dict[str, Any] = {"home": "order", "order.restaurant": option_of(restaurant).value}
     if rest and _number(rest[0]):
         quantity = min(_number(rest[1]) or 1, MOST_DIALLED) if len(rest) > 1 else 1

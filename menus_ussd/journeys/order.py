@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from msgspec import Struct
-
 from core.database import Tx
 from core.errors import GatewayError
 from core.gsm import fold, shorten
@@ -13,11 +11,13 @@ from core.remembered import remembered
 from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts
 from marketplace.ordering import service as ordering
-from marketplace.ordering.carts import Cart
+from marketplace.ordering.carts import Cart, Quote
 from marketplace.ordering.pricing import Line
 from marketplace.wallets import service as wallets
 from menus_ussd.call import Call, End
 from menus_ussd.journeys import told
+from menus_ussd.journeys.choosing import choose_restaurant
+from menus_ussd.journeys.extras import choose_extras
 from menus_ussd.journeys.limits import within
 from menus_ussd.journeys.payer import payer
 from menus_ussd.journeys.pins import enter_pin
@@ -25,18 +25,11 @@ from menus_ussd.journeys.places import choose_place
 from menus_ussd.questions import Menu, Name, Option
 
 
-class Chosen(Struct, frozen=True):
-    """What the conversation needs to remember of a restaurant."""
-
-    id: UUID
-    zone_id: int
-    name: str
-
-
 async def order(call: Call) -> End:
     """From the list of restaurants to the confirmation."""
-    restaurant = await call.choose("order.restaurant", _restaurants, of=Chosen)
-    lines = await _dishes(call, restaurant.id, restaurant.name)
+    restaurant = await choose_restaurant(call)
+    found = [Line(restaurant.dish, 1)] if restaurant.dish else None
+    lines = found or await _dishes(call, restaurant.id, restaurant.name)
     cart = await call.draft(
         "order.cart",
         carts.save,
@@ -77,6 +70,9 @@ async def finish(call: Call, cart: Cart) -> End:
             more = await _dishes(call, cart.restaurant_id, cart.restaurant_name)
             cart = await _save_again(call, cart, merged(cart.lines, more))
             continue
+        if choice == "extras":
+            cart = await choose_extras(call, cart)
+            continue
         if choice == "wallet":
             await enter_pin(call)
         try:
@@ -99,6 +95,7 @@ async def _confirm(call: Call, cart: Cart, *, repriced: bool) -> str:
     if balance >= quote.total_xaf:
         options.append(Option(call.say("ussd.option.wallet", balance=format_xaf(balance)), "wallet", digit="2"))
     options.append(Option(call.say("ussd.option.add_dish"), "add", digit="3"))
+    options.append(Option(call.say("ussd.option.extras"), "extras", digit="4"))
 
     def items(limit: int) -> str:
         return ", ".join(f"{line.quantity} {shorten(fold(line.name), limit)}" for line in quote.lines)
@@ -108,10 +105,20 @@ async def _confirm(call: Call, cart: Cart, *, repriced: bool) -> str:
         options,
         items=items,
         place=Name(quote.place_label),
-        fee=format_xaf(quote.delivery_xaf),
+        fee=_fee(call, quote),
         total=format_xaf(quote.total_xaf),
     )
     return choice
+
+
+def _fee(call: Call, quote: Quote) -> str:
+    """What comes on top of the dishes, and what is taken off them."""
+    parts = [format_xaf(quote.delivery_xaf)]
+    if quote.tip_xaf:
+        parts.append(call.say("ussd.order.with_tip", tip=format_xaf(quote.tip_xaf)))
+    if quote.discount_xaf:
+        parts.append(call.say("ussd.order.less", discount=format_xaf(quote.discount_xaf)))
+    return ", ".join(parts)
 
 
 async def _place(call: Call, cart: Cart, pay_with: str, payer_phone: str) -> End:
@@ -146,6 +153,7 @@ async def _save_again(call: Call, cart: Cart, lines: Sequence[Line]) -> Cart:
         place=cart.place,
         cart_id=cart.cart_id,
         channel="ussd",
+        extras=cart.extras,
     )
     return saved
 
@@ -161,18 +169,6 @@ def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
     for line in more:
         quantities[line.dish_id] = quantities.get(line.dish_id, 0) + line.quantity
     return [Line(dish_id, quantity) for dish_id, quantity in quantities.items()]
-
-
-@remembered
-async def _restaurants(tx: Tx) -> Menu:
-    found = await catalogue.restaurants(tx)
-    return Menu(option_of(restaurant) for restaurant in found if restaurant.state == "open")
-
-
-def option_of(restaurant: catalogue.Restaurant) -> Option:
-    """A restaurant as a line of a menu."""
-    value = {"id": str(restaurant.id), "zone_id": restaurant.zone_id, "name": restaurant.name}
-    return Option(Name(restaurant.name), value, suffix=Name(f", {restaurant.quarter_name}"))
 
 
 @remembered
