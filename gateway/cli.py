@@ -79,7 +79,8 @@ def _dial(arguments: argparse.Namespace) -> None:
     from core.settings import load_settings
     from gateway.dial import dial
 
-    asyncio.run(dial(load_settings().base_url, arguments.code, arguments.msisdn))
+    how = {"dialect": arguments.dialect, "delay_seconds": arguments.delay}
+    asyncio.run(dial(load_settings().base_url, arguments.code, arguments.msisdn, **how))
 
 
 def _config(_: argparse.Namespace) -> None:
@@ -184,6 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     dial = verb("dial", _dial)
     dial.add_argument("code", help="what to dial, for example '*237*1#'")
     dial.add_argument("--from", dest="msisdn", required=True, metavar="MSISDN", help="whose phone it is")
+    dial.add_argument("--dialect", default="africastalking", help="which aggregator carries it: docs/ussd-dialects.md")
+    dial.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="how slow its network is")
     verb("config", _config)
     verb("doctor", _doctor).add_argument("--deep", action="store_true", help="compute every seal again too")
     receipt = verb("receipt", _receipt)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.settings import Secret, Settings, load_settings
+from core.settings import Secret, Settings, load_settings, pairs
 from gateway.embedded import attached_or_started
 from gateway.errors import CannotRun
 
@@ -98,6 +98,16 @@ def _new_secrets() -> dict[str, str]:
     }
 
 
+def ussd_variables() -> dict[str, str]:
+    """Every aggregator that the simulated networks can be, each behind a path that everybody knows."""
+    from payments.simulator.aggregators import AGGREGATORS  # not needed by those who only read settings
+
+    secrets = ",".join(f"{name}={_DEMO}" for name in AGGREGATORS)
+    return {"USSD_DIALECTS": ",".join(AGGREGATORS), "USSD_SECRETS": secrets}
+
+
 def _demo_secrets(settings: Settings) -> list[str]:
     values = msgspec.structs.asdict(settings).items()
-    return [name for name, value in values if isinstance(value, Secret) and value.startswith(_DEMO)]
+    known = [name for name, value in values if isinstance(value, Secret) and value.startswith(_DEMO)]
+    of_dialects = any(secret.startswith(_DEMO) for secret in pairs(settings.ussd_secrets).values())
+    return [*known, "ussd_secrets"] if of_dialects else known

@@ -17,7 +17,7 @@ import msgspec
 from core.phones import MTN, ORANGE
 from core.settings import Settings, load_settings
 from gateway import processes
-from gateway.configuration import demo_directory, demo_variables, store_variables
+from gateway.configuration import demo_directory, demo_variables, store_variables, ussd_variables
 from gateway.embedded import EmbeddedServer
 from gateway.errors import CannotRun, EmbeddedUnavailable
 from gateway.supervisor import Program, Supervisor
@@ -102,6 +102,7 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         "CAMPAY_URL": f"{simulator}/campay/api",
         "NOUPAY_URL": f"{simulator}/noupay",
         "AFRICASTALKING_URL": f"{simulator}/africastalking",
+        **ussd_variables(),
     }
     store_variables(directory, variables)
     return {**variables, **os.environ, "ENVIRONMENT": "demo"}

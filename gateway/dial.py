@@ -1,4 +1,8 @@
-"""A phone in the terminal: `gateway dial '*237*1#' --from +237670000001`."""
+"""A phone in the terminal: `gateway dial '*237*1#' --from +237670000001 --dialect mtn_madapi`.
+
+What is typed answers the page. `!repeat` has the network send its last request again, `!delay 3` makes it slow from
+then on, `!drop` loses the connection.
+"""
 
 import signal
 import sys
@@ -12,14 +16,19 @@ from gateway.errors import CannotRun
 
 _COLUMNS = 40
 _NETWORK_SECONDS = 15.0  # the network itself gives up after 10
+_MOST_DELAY_SECONDS = 30
 
 
-async def dial(base_url: str, dialled: str, msisdn: str) -> None:
+async def dial(
+    base_url: str, dialled: str, msisdn: str, *, dialect: str = "africastalking", delay_seconds: float = 0
+) -> None:
     """Talk to the service behind `base_url` until either side hangs up; the end of the input hangs up.
 
-    Raises CannotRun when there is no simulated network, or it does not take the number or the code.
+    `dialect` is the aggregator's, `delay_seconds` how long it holds each request back. Raises CannotRun when there is
+    no simulated network, or it does not take the number, the code or the dialect.
     """
-    phone = _Phone(HttpClient(base_url, connect_seconds=3.0, read_seconds=_NETWORK_SECONDS))
+    network = HttpClient(base_url, connect_seconds=3.0, read_seconds=_NETWORK_SECONDS + _MOST_DELAY_SECONDS)
+    phone = _Phone(network, dialect, delay_seconds)
     try:
         with _interruptible():
             await _talk(phone, dialled, msisdn)
@@ -30,34 +39,57 @@ async def dial(base_url: str, dialled: str, msisdn: str) -> None:
 
 async def _talk(phone: "_Phone", dialled: str, msisdn: str) -> None:
     screen = await phone.dial(dialled, msisdn)
-    while True:
-        _write(_frame(screen))
-        if not screen["open"]:
-            return
+    _write(_frame(screen))
+    while screen["open"]:
         typed = _read()
-        if typed is None:
+        if typed is None or typed == "!drop":
             await phone.hang_up(screen["session"])
-            _write("\nHung up.\n")
+            _write("\nHung up.\n" if typed is None else "Connection lost.\n")
             return
-        screen = await phone.key_in(screen["session"], typed)
+        if typed == "!repeat":
+            _write(await phone.repeat(screen["session"]))
+        elif typed.startswith("!delay"):
+            _write(phone.slow_down(typed.removeprefix("!delay").strip()))
+        else:
+            screen = await phone.key_in(screen["session"], typed)
+            _write(_frame(screen))
 
 
 class _Phone:
     """The simulated network's door for phones."""
 
-    def __init__(self, network: HttpClient) -> None:
+    def __init__(self, network: HttpClient, dialect: str, delay_seconds: float) -> None:
         self.network = network
+        self._dialect = dialect
+        self._delay_seconds = delay_seconds
 
     async def dial(self, dialled: str, msisdn: str) -> dict[str, Any]:
-        return _screen(await self._ask("POST", "/simulator/ussd", {"from": msisdn, "dial": dialled}))
+        asked = {"from": msisdn, "dial": dialled, "dialect": self._dialect, "delay_seconds": self._delay_seconds}
+        return _screen(await self._ask("POST", "/simulator/ussd", asked))
 
     async def key_in(self, session: str, typed: str) -> dict[str, Any]:
-        return _screen(await self._ask("POST", f"/simulator/ussd/{session}", {"input": typed}))
+        asked = {"input": typed, "delay_seconds": self._delay_seconds}
+        return _screen(await self._ask("POST", f"/simulator/ussd/{session}", asked))
+
+    async def repeat(self, session: str) -> str:
+        """What to tell of the last request sent once more."""
+        answer = await self._ask("POST", f"/simulator/ussd/{session}/repeat", None)
+        if answer.status != 200:
+            return f"The repeat failed: {answer.json().get('detail', answer.status)}\n"
+        same = answer.json()["same"]
+        return "Sent again: the same bytes came back.\n" if same else "Sent again: another answer came back.\n"
+
+    def slow_down(self, seconds: str) -> str:
+        """Hold back what follows for so long, and what to tell of it."""
+        if not seconds.isdecimal() or int(seconds) > _MOST_DELAY_SECONDS:
+            return f"!delay takes 0 to {_MOST_DELAY_SECONDS} seconds.\n"
+        self._delay_seconds = float(seconds)
+        return f"From now on each request takes {seconds} s longer.\n"
 
     async def hang_up(self, session: str) -> None:
         await self._ask("DELETE", f"/simulator/ussd/{session}", None)
 
-    async def _ask(self, method: str, path: str, body: dict[str, str] | None) -> Answer:
+    async def _ask(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
         try:
             return await self.network.request(method, path, json=body)
         except (NotSent, NoAnswer):
@@ -74,9 +106,10 @@ def _screen(answer: Answer) -> dict[str, Any]:
 
 
 def _frame(screen: dict[str, Any]) -> str:
-    """The page in a frame, with its width in septets."""
+    """The page in a frame: below it what the product calls it, its width, and how long the phone waited."""
     lines = [piece for line in screen["text"].split("\n") for piece in textwrap.wrap(line, _COLUMNS) or [""]]
-    foot = f" {screen['septets']} septets "
+    step = f"{screen['step']} · " if screen["step"] else ""
+    foot = f" {step}{screen['septets']} septets · {screen['round_trip_ms']} ms "
     top = f"┌{'─' * (_COLUMNS + 2)}┐"
     body = [f"│ {line:<{_COLUMNS}} │" for line in lines]
     return "\n".join([top, *body, f"└{foot:─>{_COLUMNS + 1}}─┘"]) + "\n"

@@ -46,6 +46,13 @@ def test_serve_and_worker_refuse_what_everybody_knows(monkeypatch: pytest.Monkey
         production_settings()
 
 
+def test_the_demos_path_of_any_dialect_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, PRODUCTION)
+    monkeypatch.setenv("USSD_SECRETS", "hubtel=cz1BJnXoNbYz,nalo=demo")
+    with pytest.raises(CannotRun, match="choose others for USSD_SECRETS"):
+        production_settings()
+
+
 def test_own_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, PRODUCTION)
     assert production_settings().ussd_secret == "cz1BJnXoNbYz"

@@ -128,7 +128,6 @@ def read(path: Path) -> Wire:
 def parse(text: str) -> Wire:
     """The table that `text` holds: its requests stand beside its other parts."""
     table: dict[str, Any] = tomllib.loads(text)
-    known = {
-        name: table.pop(name) for name in ("method", "sends", "answers", "answer", "acknowledged") if name in table
-    }
+    own = [name for name in Wire.__struct_fields__ if name in table]
+    known = {name: table.pop(name) for name in own}
     return convert({**known, "asks": table}, Wire)
