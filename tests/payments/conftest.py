@@ -1,8 +1,14 @@
 """The payments of one test: a database, a clock, a CamPay, and a pawaPay for those that need a second provider."""
 
+from collections.abc import AsyncIterator
+
+import httpx
 import msgspec
 import pytest
+from litestar import Litestar
+from litestar.di import Provide
 
+from channels.payments import payment_callback
 from core.clock import ManualClock
 from core.database import Database
 from core.settings import Secret, Settings
@@ -42,3 +48,17 @@ def listing(house: House) -> Listing:
     made = Listing(house.database.settings, http_client=house.campay.client())
     made.lines = []
     return made
+
+
+@pytest.fixture
+async def web(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """Whoever rings at our door."""
+    app = Litestar([payment_callback], dependencies={"database": Provide(lambda: database, sync_to_thread=False)})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    """What CamPay signs its callbacks with."""
+    return settings.campay_webhook_key
