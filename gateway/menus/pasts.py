@@ -5,6 +5,7 @@ certain past adds them here, and what they would type there to SAMPLES.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,8 @@ from marketplace.people.tables import driver
 from marketplace.places.queries import Place
 from marketplace.places.service import remember_place
 from marketplace.places.tables import landmark, quarter
+from marketplace.promotions import service as promotions
+from marketplace.promotions.service import NewCoupon
 from menus_ussd.engine import Engine
 from menus_ussd.journeys import CONVERSATION
 from menus_ussd.stores.memory import MemorySessionStore
@@ -106,6 +109,7 @@ async def with_pasts(database: Database) -> None:
     async with database.transaction() as tx:
         rich = await _has_money(tx, RICH, 9_999_999)
         await people.set_pin(tx, person_id=rich, pin=PIN)
+        await _offers(tx)
     engine = Engine(database, MemorySessionStore(ttl_seconds=3600), CONVERSATION)
     await waits_for_payment(engine, UNPAID)
     await may_pay_again(engine, EXPIRED)
@@ -114,6 +118,16 @@ async def with_pasts(database: Database) -> None:
     for phone, state in ((crew.EATER, "ACCEPTED"), (crew.EATER, "ACCEPTED"), *((BUSY, one) for one in _AT_ONCE)):
         await an_order(database, phone, state)
     await crew.go_to_work(database, quarter=_FROM, pin=PIN)
+
+
+async def _offers(tx: Tx) -> None:
+    """Coupons of the largest figures, one of them for a single restaurant."""
+    kitchen = await catalogue.restaurant_by_number(tx, number=_KITCHEN)
+    usual: dict[str, Any] = {"min_items_xaf": 199_990, "valid_from": tx.now, "valid_until": tx.now + timedelta(days=9)}
+    everywhere = NewCoupon(number=999_998, code="everywhere", amount_xaf=199_990, **usual)
+    here = NewCoupon(number=999_999, code="here", percent=100, restaurant_id=kitchen.id, **usual)
+    for coupon in (everywhere, here):
+        await promotions.add(tx, new=coupon, staff_id=new_id())
 
 
 async def talk(engine: Engine, phone: str, dialled: str, *inputs: str) -> Reply:

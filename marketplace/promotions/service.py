@@ -32,7 +32,7 @@ Funder = Literal["platform", "restaurant"]
 Audience = Literal["all", "new", "chosen"]
 
 # What came to nothing makes nobody a customer of ours.
-_NOTHING_CAME = ("PAYMENT_EXPIRED", "REJECTED", "NO_ANSWER", "CANCELLED", "RESOLVED_REFUND")
+NOTHING_CAME = ("PAYMENT_EXPIRED", "REJECTED", "NO_ANSWER", "CANCELLED", "RESOLVED_REFUND")
 
 
 class CouponTaken(Conflict):
@@ -172,7 +172,7 @@ async def _weighed(
 async def _for_person(tx: Tx, row: Row[Any], person_id: UUID, order_id: UUID | None) -> None:
     """Raises what speaks against this person. The order that the coupon is for makes nobody a customer already."""
     chosen = exists().where(coupon_person.c.coupon_id == row.id, coupon_person.c.person_id == person_id)
-    ordered = customer_order.c.person_id == person_id, customer_order.c.state.not_in(_NOTHING_CAME)
+    ordered = customer_order.c.person_id == person_id, customer_order.c.state.not_in(NOTHING_CAME)
     another = customer_order.c.id != order_id if order_id else true()
     uses = coupon_use.c.coupon_id == row.id, coupon_use.c.person_id == person_id, coupon_use.c.released_at.is_(None)
     found = await tx.one(

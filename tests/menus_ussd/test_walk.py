@@ -18,6 +18,7 @@ EXPECTED = {
     "wallet.statement",
     "wallet.limits",
     "points.confirm",
+    "promotions.offers",
     "referral.code",
     "rating.ride",
     "help.reason",
