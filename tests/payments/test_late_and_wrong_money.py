@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, wallet
+from ledger.chart import SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, escrow, restaurant_payable, wallet
 from payments.states import PaymentState
 from payments.tables import attempt
 from tests.payments.house import FEES, MTN_FLOAT, SAVER, House
