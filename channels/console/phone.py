@@ -23,14 +23,15 @@ static_files = create_static_files_router("/phone/static", [_HERE / "static"], i
 
 @get("/phone", include_in_schema=False, sync_to_thread=False)
 def phone_page(settings: NamedDependency[Settings]) -> Response[str]:
-    """The desk with its phones. `?phones=2376…,2376…` puts others on it, `?lang=en` changes its language."""
-    page = _page(settings.service_code, settings.short_code)
+    """The desk with its phones. `?phones=2376…,2376….nalo` puts others on it, `?lang=en` changes its language."""
+    page = _page(settings.service_code, settings.short_code, settings.ussd_dialects)
     return Response(page, media_type="text/html", headers={"content-security-policy": _POLICY})
 
 
 @cache
-def _page(service_code: str, short_code: str) -> str:
-    desk = {"service_code": service_code, "short_code": short_code, "phones": _DESK, "texts": _texts()}
+def _page(service_code: str, short_code: str, dialects: tuple[str, ...]) -> str:
+    codes = {"service_code": service_code, "short_code": short_code, "dialects": dialects}
+    desk = {**codes, "phones": _DESK, "texts": _texts()}
     data = msgspec.json.encode(desk).decode().replace("<", "\\u003c")  # it stands inside a script element
     return Template((_HERE / "phone.html").read_text()).substitute(desk=data)
 

@@ -40,17 +40,18 @@ function pretty(number) {
   return `+${number.slice(0, 3)} ${number[3]} ${number.slice(4).match(/../g).join(" ")}`;
 }
 
-function add(number) {
+function add(number, dialect = desk.dialects[0]) {
   if (phones.has(number)) {
     phones.get(number).body.focus();
     return;
   }
-  const phone = new Phone(number, desk, say);
+  const phone = new Phone(number, desk, say, dialect);
   const { role, starts } = roleOf(number);
   phone.element.dataset.role = role;
   phone.element.querySelector(".number").textContent = pretty(number);
   phone.element.querySelector(".remove").addEventListener("click", () => remove(number));
   phone.element.querySelector(".chips").append(...starts.map((start) => chip(phone, start)));
+  phone.element.querySelector(".dialect").addEventListener("change", remember);
   phones.set(number, phone);
   document.getElementById("phones").append(phone.element);
   label(phone);
@@ -98,7 +99,7 @@ function speak(chosen) {
 
 // The address says what is on the desk, so that it can be reloaded and shared.
 function remember() {
-  address.searchParams.set("phones", [...phones.keys()].join(","));
+  address.searchParams.set("phones", [...phones.values()].map(({ number, line }) => `${number}.${line.dialect}`).join(","));
   address.searchParams.set("lang", language);
   history.replaceState(null, "", address);
 }
@@ -121,5 +122,9 @@ document.getElementById("language").addEventListener("click", () => {
 });
 
 speak(language);
-(address.searchParams.get("phones")?.split(",") ?? desk.phones).map(normalise).filter(Boolean).forEach(add);
+for (const asked of address.searchParams.get("phones")?.split(",") ?? desk.phones) {
+  const [raw, dialect] = asked.split(".");
+  const number = normalise(raw);
+  if (number) add(number, desk.dialects.includes(dialect) ? dialect : undefined);
+}
 setInterval(() => document.hidden || phones.forEach((phone) => phone.look()), LISTEN_MS);

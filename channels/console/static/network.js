@@ -22,8 +22,10 @@ async function ask(method, path, body) {
   return answer.json();
 }
 
-export const dial = (from, dialled) => ask("POST", "/ussd", { from, dial: dialled });
-export const keyIn = (session, input) => ask("POST", `/ussd/${session}`, { input });
+export const dial = (from, dialled, dialect, delay_seconds) =>
+  ask("POST", "/ussd", { from, dial: dialled, dialect, delay_seconds });
+export const keyIn = (session, input, delay_seconds) => ask("POST", `/ussd/${session}`, { input, delay_seconds });
+export const repeat = (session) => ask("POST", `/ussd/${session}/repeat`);
 export const hangUp = (session) => ask("DELETE", `/ussd/${session}`);
 export const look = (number) => ask("GET", `/phones/${number}`);
 export const sendSms = (from, to, text) => ask("POST", "/sms", { from, to, text });

@@ -1,5 +1,6 @@
 // One phone: its number, its screen and keys, and what it hears from the networks.
 
+import { Line } from "./line.js";
 import * as network from "./network.js";
 import { KEYS } from "./typing.js";
 import { Compose, Dialling, Idle, Inbox, LastPage, Notice, Page, Prompt, Waiting } from "./views.js";
@@ -14,7 +15,7 @@ export class Phone {
   carrier = "";
   holder = "";
 
-  constructor(number, desk, say) {
+  constructor(number, desk, say, dialect) {
     this.number = number;
     this.desk = desk;
     this.say = say;
@@ -22,6 +23,7 @@ export class Phone {
     this.element = document.getElementById("phone").content.cloneNode(true).querySelector("figure");
     this.lcd = this.element.querySelector(".lcd");
     this.body = this.element.querySelector(".phone");
+    this.line = new Line(this, desk.dialects, dialect);
     this.makeKeys();
     this.show(new Idle(this));
   }
@@ -85,6 +87,7 @@ export class Phone {
     this.element.querySelector(".carrier").textContent = this.carrier;
     this.element.querySelector("time").textContent = this.time();
     this.body.classList.toggle("has-mail", this.unread > 0);
+    this.line.redraw();
   }
 
   // Replace only what changed, so that a screen reader hears the new line and not the whole page again.
@@ -129,11 +132,11 @@ export class Phone {
   }
 
   dial(dialled) {
-    return this.talk(() => network.dial(this.number, dialled));
+    return this.talk(() => network.dial(this.number, dialled, this.line.dialect, this.line.delay));
   }
 
   keyIn(session, input) {
-    return this.talk(() => network.keyIn(session, input));
+    return this.talk(() => network.keyIn(session, input, this.line.delay));
   }
 
   talk(ask) {
@@ -141,6 +144,7 @@ export class Phone {
     this.show(waiting);
     return this.during(async () => {
       const screen = await ask();
+      this.line.show(screen);
       if (this.view === waiting) this.show(screen.open ? new Page(this, screen) : new LastPage(this, screen.text));
       else if (screen.open) await network.hangUp(screen.session); // the caller left while the network was busy
     });

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar import Litestar, Request, route
+from litestar import Litestar, Request, Response, route
 from litestar.di import Provide
 from litestar.params import FromPath
 
@@ -20,8 +20,12 @@ _PAGES = {"": "CON Bienvenue\n1. Commander\n2. Suivre", "1": "CON Quartier? 3 le
 
 
 @route("/{path:path}", http_method=["GET", "POST"], status_code=200, media_type="text/plain")
-async def _product(request: Request[Any, Any, Any], path: FromPath[str]) -> str:
-    return _PAGES.get(dict(await request.form()).get("text", ""), "END ?") if path.startswith("/ussd") else ""
+async def _product(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[str]:
+    """The pages, to Africa's Talking and to Safaricom, each with the name of its step."""
+    if not path.startswith("/ussd"):
+        return Response("")
+    typed = request.query_params.get("USSD_PARAMS") or dict(await request.form()).get("text", "")
+    return Response(_PAGES.get(typed, "END ?"), headers={"x-ussd-step": f"step-{typed.count('*') + bool(typed)}"})
 
 
 @pytest.fixture
@@ -44,5 +48,7 @@ def web(settings: Settings) -> Litestar:
 
 @pytest.fixture
 def web_url(simulator_url: str) -> Iterator[str]:
-    with serve(web(Settings(environment="test", simulator_url=simulator_url)), join=False) as url:
+    dialects = ("africastalking", "safaricom")
+    settings = Settings(environment="test", simulator_url=simulator_url, ussd_dialects=dialects)
+    with serve(web(settings), join=False) as url:
         yield url

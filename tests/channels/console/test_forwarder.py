@@ -41,7 +41,7 @@ def test_without_simulated_networks_there_is_no_door(settings: Settings, path: s
 def test_the_page_needs_nothing_from_elsewhere(web_url: str) -> None:
     page = httpx.get(f"{web_url}/phone")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    for asset in ("desk.js", "phone.js", "views.js", "typing.js", "network.js", "phone.css", "icon.svg"):
+    for asset in ("desk.js", "phone.js", "line.js", "views.js", "typing.js", "network.js", "phone.css", "icon.svg"):
         answer = httpx.get(f"{web_url}/phone/static/{asset}")
         assert answer.status_code == 200
         assert "https://" not in answer.text

@@ -1,6 +1,7 @@
 """The phones in a real browser, by keyboard and by mouse."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -160,3 +161,61 @@ def test_every_key_has_a_name_and_every_screen_is_announced(page: Page) -> None:
         assert button.get_attribute("aria-label") or button.inner_text().strip()
     assert page.locator('.lcd[role="log"][aria-live="polite"]').count() == 3
     assert phone(page, 0).get_attribute("aria-label") == "Client +237 6 70 00 00 01"
+
+
+def figure(page: Page, number: int) -> Locator:
+    return page.locator("figure").nth(number)
+
+
+def test_under_a_phone_stand_the_step_the_septets_and_the_time(page: Page) -> None:
+    customer = phone(page, 0)
+    press(customer, "call", "call")
+    expect(figure(page, 0).locator(".meter")).to_have_text(re.compile(r"^step-0 · 32 septets · \d+ ms$"))
+    press(customer, "1", "left")
+    expect(figure(page, 0).locator(".meter")).to_have_text(re.compile(r"^step-1 · 19 septets · \d+ ms$"))
+
+
+def test_two_phones_side_by_side_on_two_aggregators(page: Page, simulator_url: str) -> None:
+    customer, restaurant = phone(page, 0), phone(page, 1)
+    figure(page, 1).locator(".dialect").select_option("safaricom")
+    press(customer, "call", "call")
+    press(restaurant, "call", "call")
+    expect(customer.locator(".page")).to_contain_text("Bienvenue")
+    expect(restaurant.locator(".page")).to_contain_text("Bienvenue")
+    press(restaurant, "1", "left")
+    expect(restaurant.locator(".page")).to_have_text("Quartier? 3 lettres")
+    expect(customer.locator(".page")).to_contain_text("Bienvenue")
+    assert httpx.get(f"{simulator_url}/simulator/state").json()["ussd"] == {"total": 2, "open": 2}
+    page.reload()
+    expect(figure(page, 1).locator(".dialect")).to_have_value("safaricom")
+    expect(figure(page, 0).locator(".dialect")).to_have_value("africastalking")
+
+
+def test_a_request_is_sent_again_and_the_phone_sees_nothing_of_it(page: Page) -> None:
+    customer = phone(page, 0)
+    press(customer, "call", "call")
+    expect(customer.locator(".page")).to_contain_text("Bienvenue")
+    with page.expect_response("**/repeat") as answer:
+        figure(page, 0).locator(".repeat").click()
+    assert answer.value.json()["same"] is True
+    expect(figure(page, 0).locator(".meter")).to_have_text("Requête renvoyée : la même réponse est revenue")
+    expect(customer.locator(".page")).to_contain_text("Bienvenue")
+
+
+def test_a_dropped_session_is_gone_and_said_so(page: Page, simulator_url: str) -> None:
+    customer = phone(page, 0)
+    press(customer, "call", "call")
+    expect(customer.locator(".page")).to_be_visible()
+    with page.expect_response("**/simulator/ussd/*"):
+        figure(page, 0).locator(".drop").click()
+    expect(customer.locator(".notice")).to_have_text("Connexion perdue")
+    assert httpx.get(f"{simulator_url}/simulator/state").json()["ussd"] == {"total": 1, "open": 0}
+
+
+def test_a_slow_network_makes_the_caller_wait(page: Page) -> None:
+    customer = phone(page, 0)
+    figure(page, 0).locator(".delay").select_option("1")
+    press(customer, "call", "call")
+    expect(customer.locator(".waiting")).to_be_visible()
+    expect(customer.locator(".page")).to_contain_text("Bienvenue")
+    expect(figure(page, 0).locator(".meter")).to_have_text(re.compile(r" · [1-9]\d{3,} ms$"))
