@@ -7,7 +7,19 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi.spec import SecurityRequirement
 
-from channels.api import catalogue, finance, ledger, login, menus, orders, reports, wallet, withdrawals
+from channels.api import (
+    catalogue,
+    feedback,
+    finance,
+    ledger,
+    login,
+    menus,
+    orders,
+    reports,
+    rewards,
+    wallet,
+    withdrawals,
+)
 from channels.api.access import ALWAYS, allow, caller, no_flood, not_in_maintenance
 from channels.api.encoding import ApiRequest, ApiResponse
 from core.settings import Settings
@@ -51,10 +63,20 @@ def _customers() -> Router:
             orders.list_orders,
             orders.read_order,
             orders.cancel_order,
+            feedback.rate_order,
+            feedback.complain,
+            feedback.ask_call_back,
+            feedback.list_cases,
             wallet.read_wallet,
+            wallet.read_statement,
+            wallet.read_limits,
             wallet.top_up,
             withdrawals.read_withdrawable,
             withdrawals.withdraw,
+            rewards.read_points,
+            rewards.redeem_points,
+            rewards.read_referral_code,
+            rewards.enter_referral_code,
         ],
         guards=[allow("customer")],
         dependencies={"caller": Provide(caller, sync_to_thread=False)},

@@ -1,7 +1,11 @@
-"""The customer's wallet: balance, points, top-up."""
+"""The customer's wallet: balance, points, statement, limits, top-up."""
 
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
 from litestar import get, post
-from litestar.params import RequestBody
+from litestar.params import QueryParameter, RequestBody
 
 from channels.api.encoding import problems
 from channels.api.idempotency import intention
@@ -14,6 +18,31 @@ from marketplace.people import service as people
 from marketplace.people.login import Identity
 from marketplace.wallets import service as wallets
 
+Days = Annotated[int, QueryParameter(ge=1, le=366)]
+
+
+class MovementView(msgspec.Struct, frozen=True):
+    """One change of the balance: in positive, out negative. `kind` is the journal's (docs/accounts.md)."""
+
+    at: datetime
+    kind: str
+    amount_xaf: int
+    balance_xaf: int
+
+
+class StatementView(msgspec.Struct, frozen=True):
+    items: list[MovementView]
+
+
+class LimitsView(msgspec.Struct, frozen=True):
+    """What was topped up in this day and this month of Douala, and the most that may be."""
+
+    day_xaf: int
+    day_maximum_xaf: int
+    month_xaf: int
+    month_maximum_xaf: int
+    left_xaf: int
+
 
 @get("/wallet", responses=problems(401, 403))
 async def read_wallet(caller: TheCaller, database: TheDatabase) -> WalletView:
@@ -25,6 +54,21 @@ async def read_wallet(caller: TheCaller, database: TheDatabase) -> WalletView:
             points=await loyalty.points(tx, person_id=caller.subject),
             tier=(await loyalty.tier(tx, person_id=caller.subject)).name,
         )
+
+
+@get("/wallet/statement", responses=problems(401, 403))
+async def read_statement(caller: TheCaller, database: TheDatabase, days: Days = 30) -> StatementView:
+    """What went in and out of the wallet in the last days, newest first."""
+    async with database.reading() as tx:
+        movements = await wallets.statement(tx, person_id=caller.subject, days=days)
+    return StatementView([shown(movement, MovementView) for movement in movements])
+
+
+@get("/wallet/limits", responses=problems(401, 403))
+async def read_limits(caller: TheCaller, database: TheDatabase) -> LimitsView:
+    """What has been topped up of what may be, today and this month (D13)."""
+    async with database.reading() as tx:
+        return shown(await wallets.limits(tx, person_id=caller.subject), LimitsView)
 
 
 @post("/wallet/top-ups", responses=problems(401, 403, 409))
