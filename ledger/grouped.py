@@ -27,8 +27,11 @@ from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places
 
 _LOOK = "SELECT locked_accounts($1)"
 _POST = f"SELECT journal_ids, verdicts FROM post_journals($1, false, {places(18, first=2)})"  # noqa: S608 - placeholders only
-# A second flush is put together and written while the first one commits. More only queue up behind each other.
+# A second flush is put together and written while the first one commits, where there is enough for both (a flush pays
+# as much for itself as for some five journals) or the first one takes long. More lanes only queue up behind each other.
 _LANES = 2
+_ENOUGH = 64
+_LONG_SECONDS = 0.02
 _MOST = 500
 _REST_SECONDS = 0.2  # before a lost connection is made anew
 
@@ -73,6 +76,7 @@ class GroupedPosting:
         self._callers = 0
         self._arrived = asyncio.Event()
         self._busy = 0  # lanes that are writing
+        self._waiting_since = 0.0  # for them, the queue as it is now; on the loop's clock
         self._locked: frozenset[str] = frozenset()  # accounts that somebody else kept locked when we last looked
         self._turn = asyncio.Lock()  # then one lane writes at a time, so that they do not take each other for strangers
         self._closing = False
@@ -177,21 +181,37 @@ class GroupedPosting:
                 await connection.close()
 
     async def _next(self) -> list[_Waiting]:
-        """The next batch: half of what waits when another lane is free for the rest. Empty when all is over."""
-        while not self._queue:
+        """The next batch: all that waits, or half of it where the rest is enough for another lane that is free.
+
+        Empty when all is over.
+        """
+        while not self._worth_while():
             if self._closing and not self._under_way:
                 return []
             self._arrived.clear()
             await self._arrived.wait()
-        wanted = min(_MOST, -(-len(self._queue) // (_LANES - self._busy)))
+        shared = len(self._queue) >= 2 * _ENOUGH and self._busy < _LANES - 1
+        wanted = min(_MOST, -(-len(self._queue) // (2 if shared else 1)))
         batch = [self._queue.popleft() for _ in range(wanted)]
         for waiting in batch:
             waiting.batch = batch
         return batch
 
+    def _worth_while(self) -> bool:
+        """Whether a lane that is free should begin; it leaves to one that writes what that one will soon come to."""
+        if not self._busy or not self._queue:
+            return bool(self._queue)
+        waited = asyncio.get_running_loop().time() - self._waiting_since
+        return len(self._queue) >= _ENOUGH or waited >= _LONG_SECONDS
+
     def _wait_in_line(self, several: Sequence[_Waiting]) -> None:
+        if several and not self._queue and self._busy:
+            loop = asyncio.get_running_loop()
+            self._waiting_since = loop.time()
+            loop.call_later(2 * _LONG_SECONDS, self._arrived.set)  # well after: a timer may be a little early
         self._queue.extend(several)
-        self._arrived.set()
+        if self._worth_while():
+            self._arrived.set()
 
     async def _flush(self, connection: Any, batch: Sequence[_Waiting]) -> None:
         """Give every journal of the batch its verdict, or set it aside."""

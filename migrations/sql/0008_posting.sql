@@ -34,15 +34,15 @@ DECLARE
 BEGIN
     -- A second caller with this key waits here until the first has committed or rolled back, and finds its journal.
     done := pg_advisory_xact_lock(hashtextextended(journal_key, 8));
-    SELECT journal_id, request_hash INTO posted_id, first_fingerprint FROM posting WHERE key = journal_key;
-    replayed := FOUND;
+    done := pg_current_xact_id();  -- before this look at the books: whoever closes a period waits for older transactions
+    SELECT journal_id, request_hash, closed_until INTO STRICT posted_id, first_fingerprint, open_from
+    FROM books LEFT JOIN posting ON key = journal_key;
+    replayed := posted_id IS NOT NULL;
     IF replayed AND first_fingerprint = fingerprint THEN
         RETURN;
     ELSIF replayed THEN
         RAISE EXCEPTION 'the key belongs to another journal' USING ERRCODE = 'LE002';
     END IF;
-    done := pg_current_xact_id();  -- before this look at the books: whoever closes a period waits for older transactions
-    SELECT closed_until INTO STRICT open_from FROM books;
     IF effective < open_from THEN
         IF NOT moving_on THEN
             RAISE EXCEPTION 'the period is closed' USING ERRCODE = 'LE006';

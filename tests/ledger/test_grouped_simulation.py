@@ -153,6 +153,66 @@ def journal(dice: random.Random, keys: int) -> Journal:
     return Journal(key=str(dice.randrange(keys)), kind="simulated", legs=[Leg(debit, credit, dice.randint(1, 3))])
 
 
+class Standing(Server):
+    """Stands still in the middle of its first call until `go`."""
+
+    def __init__(self) -> None:
+        super().__init__(random.Random(0), 0.0)
+        self.go = asyncio.Event()
+        self.calls: list[int] = []  # how many journals each of them brought
+
+    def post(self, judging: bool, columns: tuple[list[Any], ...]) -> list[list[int]]:
+        self.calls.append(len(columns[0]))
+        return super().post(judging, columns)
+
+    async def connect(self, **_: str) -> "Connection":
+        return StandingConnection(self)
+
+
+class StandingConnection(Connection):
+    async def fetchrow(self, statement: str, judging: bool, *columns: Any) -> list[list[int]]:
+        answer = self.server.post(judging, columns)
+        if len(cast(Standing, self.server).calls) == 1:
+            await cast(Standing, self.server).go.wait()
+        return answer
+
+
+async def _behind(first: int, later: int) -> Standing:
+    """Journals that arrive while a lane is writing; returns when the later ones have their verdicts."""
+    server = Standing()
+    database = SimpleNamespace(settings=Settings(), clock=ManualClock(), drivers=server)
+    poster = GroupedPosting(cast(Database, database))
+
+    def several(of: str, count: int) -> list[asyncio.Task[Posted]]:
+        legs = [Leg(*ACCOUNTS[:2], 1)]
+        return [asyncio.create_task(poster.post(Journal(key=f"{of}{n}", kind="k", legs=legs))) for n in range(count)]
+
+    slow = several("first", first)
+    while not server.calls:
+        await asyncio.sleep(0)
+    later_ones = several("later", later)
+    await asyncio.sleep(0.001)
+    if later < 64:
+        assert server.calls == [first], "a few wait for the lane that writes"
+    async with asyncio.timeout(3600):
+        await asyncio.gather(*later_ones)
+    assert not any(task.done() for task in slow)
+    server.go.set()
+    await asyncio.gather(*slow)
+    await poster.close()
+    return server
+
+
+def test_a_few_wait_for_the_lane_that_writes_but_not_for_ever() -> None:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        assert runner.run(_behind(3, 5)).calls == [3, 5]
+
+
+def test_many_do_not_wait_for_the_lane_that_writes() -> None:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        assert runner.run(_behind(3, 100)).calls[:2] == [3, 100]
+
+
 async def simulate(seed: int, *, callers: int = 300, trouble: float = 0.05) -> tuple[Server, list[Caller]]:
     dice = random.Random(seed)
     server = Server(dice, trouble)

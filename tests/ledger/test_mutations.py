@@ -30,7 +30,7 @@ Mutation = tuple[str, str, str]
 
 SEEN_BY_THE_MACHINE: dict[str, Mutation] = {
     "no lock on the key": ("post_leg", "done := pg_advisory_xact_lock(hashtextextended(journal_key, 8));", ""),
-    "a repeat is not recognised": ("post_leg", "replayed := FOUND;", "replayed := false;"),
+    "a repeat is not recognised": ("post_leg", "replayed := posted_id IS NOT NULL;", "replayed := false;"),
     "a key serves any request": ("post_leg", "AND first_fingerprint = fingerprint", ""),
     "the wrong sign": ("post_leg", "balance - debit_sign * change", "balance + debit_sign * change"),
     "debit and credit exchanged": ("post_leg", "IF change > 0 THEN", "IF change < 0 THEN"),
