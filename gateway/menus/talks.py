@@ -28,7 +28,8 @@ from core.http import HttpClient, NoAnswer, NotSent
 from gateway.errors import CannotRun
 
 STEP_HEADER = "at-ussd-hop-metadata"
-SECRETS = {"pin.enter": "{pin}", "pin.choose": "{pin}"}  # what is typed there is no one's to keep
+# What is typed there is no one's to keep.
+SECRETS = {"pin.enter": "{pin}", "pin.choose": "{pin}", "staff.counter": "{counter}", "staff.code": "{code}"}
 _FIRST, _LAST = "home", "order.confirm"  # between them the screens are counted
 _PLACEHOLDERS = {"digits": r"\d+", "money": r"\d[\d ]*", "text": r"[^\n]*"}
 

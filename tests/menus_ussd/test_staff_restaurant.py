@@ -174,9 +174,9 @@ async def test_dishes_go_out_and_in_by_their_own_numbers_one_after_another(marke
     await kitchen.dial("9")
     assert (await kitchen.say("3")).step == "staff.dishes"
     page = await kitchen.say("8")
-    assert page.expects_input and page.step.startswith("staff.dishes")
+    assert page.expects_input and page.text.startswith("Plat 8 retiré. Un autre?")
     await kitchen.say("2")
-    await kitchen.say("8")
+    assert (await kitchen.say("8")).text.startswith("Plat 8 remis. Un autre?")
     rows = await market.rows(
         select(dish.c.number).where(dish.c.restaurant_id == await kitchen_id(market), ~dish.c.available)
     )
@@ -275,11 +275,11 @@ async def test_todays_figures_are_those_of_the_books(market: Market, kitchen: Ha
         await post(tx, key="released", kind="order_released", legs=legs)
     await owe(market, 7_000)  # not by an order
     await kitchen.dial("9")
-    ends(await kitchen.say("6"), "ussd.staff.figures", "1 livrées, ventes 3000F, commission 450F", "2550F", "cours: 1")
+    ends(await kitchen.say("6"), "ussd.staff.figures", "aujourd'hui: 1. Ventes 3000F, commission 450F", "2550F", "cours: 1")
     market.clock.advance(days=1)
     tomorrow = Handset(kitchen.engine, "tomorrow", RESTAURANT)
     await tomorrow.dial("9")
-    ends(await tomorrow.say("6"), "ussd.staff.figures", "0 livrées, ventes 0F")
+    ends(await tomorrow.say("6"), "ussd.staff.figures", "aujourd'hui: 0. Ventes 0F")
 
 
 # ---- who may ---------------------------------------------------------------------------------------------

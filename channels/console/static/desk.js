@@ -14,8 +14,8 @@ function say(key, values = {}) {
 
 // What a phone is for, by the demo's numbers, with something to start with.
 const ROLES = [
-  [/^237671000/, "restaurant", [{ text: "1" }, { text: "SOLDE" }, { text: "AIDE" }]],
-  [/^237672000/, "driver", [{ text: "ON AKWA" }, { text: "GAIN" }, { text: "AIDE" }]],
+  [/^237671000/, "restaurant", [{ dial: deep("9") }, { text: "1" }, { text: "SOLDE" }]],
+  [/^237672000/, "driver", [{ dial: deep("9") }, { text: "ON AKWA" }, { text: "GAIN" }]],
   [/^237670000|^237690000/, "customer", [{ dial: desk.service_code }, { dial: deep("3") }, { text: "SOLDE" }]],
   [/./, "other", [{ dial: desk.service_code }]],
 ];

@@ -27,8 +27,8 @@ class Picked(Struct, frozen=True):
 async def availability(call: Call, restaurant_id: UUID) -> End:
     """Take dishes off the menu of the day or put them back, one after another until the caller hangs up."""
     off = " " + call.say("ussd.staff.option.dish_off")
+    dish = await call.choose("staff.dishes", _dishes, restaurant_id, off, of=Picked)
     while True:
-        dish = await call.choose("staff.dishes", _dishes, restaurant_id, off, of=Picked)
         await call.once(
             "staff.dish_set",
             service.set_available,
@@ -36,6 +36,9 @@ async def availability(call: Call, restaurant_id: UUID) -> End:
             dish_number=dish.number,
             available=not dish.available,
         )
+        state = call.say(f"ussd.staff.dish.{'off' if dish.available else 'on'}")
+        told = {"number": dish.number, "state": state}
+        dish = await call.choose("staff.dishes_next", _dishes, restaurant_id, off, of=Picked, **told)
 
 
 async def prices(call: Call, restaurant_id: UUID) -> End:
