@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway import finance_verbs
+from gateway import finance_verbs, support_verbs
 from gateway.errors import CannotRun
 from gateway.menus import verbs as menu_verbs
 from gateway.verbs import reporting
@@ -210,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--workers", type=int, default=2)
     _add_report_arguments(verb("report", _report))
     finance_verbs.add_verbs(verbs, _with_database)
+    support_verbs.add_verbs(verbs, _with_database)
     menu_verbs.add_verbs(verbs, _with_database)
     return parser
 

@@ -209,16 +209,16 @@ def _known(provider: str, carrier: str | None) -> None:
 # ---- who is there ----------------------------------------------------------------------------------------
 
 
-async def sign_in(database: Database, username: str) -> UUID:
-    """The finance user, by password and one-time code: from STAFF_PASSWORD and STAFF_TOTP, else asked for."""
+async def sign_in(database: Database, username: str, roles: tuple[str, ...] = _ROLES) -> UUID:
+    """The staff user of one of `roles`, by password and one-time code: from STAFF_PASSWORD and STAFF_TOTP, else asked for."""
     password = os.environ.get("STAFF_PASSWORD") or getpass(f"Password of {username}: ")
     totp = os.environ.get("STAFF_TOTP") or getpass("One-time code: ")
     tokens = await login.staff_login(database, username=username, password=password, totp=totp)
     who = login.read_access_token(database.keys, tokens.access_token, database.clock.now())
     async with database.transaction() as tx:
         await login.logout(tx, refresh_token=tokens.refresh_token)
-    if who.role not in _ROLES:
-        raise CannotRun(f"{username} is not of finance.")
+    if who.role not in roles:
+        raise CannotRun(f"{username} is not of {roles[0]}.")
     return who.subject
 
 

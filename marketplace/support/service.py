@@ -16,6 +16,7 @@ from marketplace.ordering import service as ordering
 from marketplace.ordering.states import State
 from marketplace.ordering.tables import customer_order
 from marketplace.people import service as people
+from marketplace.people.tables import person
 from marketplace.support.cases import open_case
 from marketplace.support.tables import support_case
 
@@ -37,6 +38,20 @@ class Case(msgspec.Struct, frozen=True):
     order_number: int | None
     opened_at: datetime
     closed_at: datetime | None
+
+
+class OpenCase(msgspec.Struct, frozen=True):
+    """A case as support sees it. `phone` (E.164) is of the customer who asked; it is for the eyes of who calls them."""
+
+    number: int
+    kind: str
+    opened_at: datetime
+    closed_at: datetime | None
+    order_id: UUID | None
+    order_number: int | None
+    order_state: str | None
+    details: dict[str, str | int]
+    phone: str | None
 
 
 class Complainable(msgspec.Struct, frozen=True):
@@ -93,6 +108,32 @@ async def close(tx: Tx, *, number: int, staff_id: UUID) -> None:
         )
 
 
+async def decide(tx: Tx, *, number: int, staff_id: UUID, refund: bool) -> None:
+    """End the dispute that a case is about, and the case: the payer gets everything back, or everyone else is paid.
+
+    Posts a journal: call it last. Raises NotFound, and WrongState when the order is not in dispute.
+    """
+    found = await get(tx, number=number)
+    if found.order_id is None:
+        raise NotFound()
+    await close(tx, number=number, staff_id=staff_id)
+    await ordering.resolve(tx, order_id=found.order_id, staff_id=staff_id, refund=refund)
+
+
+async def open_cases(tx: Tx) -> list[OpenCase]:
+    """Everything that waits for somebody, the oldest first: what customers ask, and what the service has found."""
+    rows = await tx.all(_all().where(support_case.c.closed_at.is_(None)).order_by(support_case.c.number))
+    return [_open_case(tx, row) for row in rows]
+
+
+async def get(tx: Tx, *, number: int) -> OpenCase:
+    """One case. Raises NotFound."""
+    row = await tx.first(_all().where(support_case.c.number == number))
+    if row is None:
+        raise NotFound()
+    return _open_case(tx, row)
+
+
 async def cases(tx: Tx, *, person_id: UUID) -> list[Case]:
     """The person's cases of the last days, newest first."""
     recent = support_case.c.opened_at > tx.now - CASE_DAYS
@@ -138,3 +179,22 @@ def _orders(tx: Tx, person_id: UUID) -> Select[Any]:
 
 def _case(row: Row[Any]) -> Case:
     return Case(row.number, row.kind, row.order_number, row.opened_at, row.closed_at)
+
+
+def _all() -> Select[Any]:
+    return (
+        select(
+            support_case,
+            customer_order.c.number.label("order_number"),
+            customer_order.c.state.label("order_state"),
+            person.c.phone,
+        )
+        .outerjoin(customer_order, customer_order.c.id == support_case.c.order_id)
+        .outerjoin(person, person.c.id == support_case.c.person_id)
+    )
+
+
+def _open_case(tx: Tx, row: Row[Any]) -> OpenCase:
+    phone = tx.keys.decrypt(row.phone) if row.phone else None
+    same = {name: row._mapping[name] for name in OpenCase.__struct_fields__ if name != "phone"}
+    return OpenCase(**same, phone=phone)
