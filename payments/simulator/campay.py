@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import jwt
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Router, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -17,11 +17,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
 from core.phones import MTN, ORANGE, carrier_of
-from payments.simulator import callbacks, handsets, movements
+from payments.simulator import callbacks, desk, handsets, movements
+from payments.simulator.desk import Refusal
 from payments.simulator.failures import Why
 from payments.simulator.movements import COLLECT, PAYOUT, PENDING, SUCCESSFUL, Movement
 from payments.simulator.networks import Networks, spaced
-from payments.simulator.spoiling import FaultyAnswers
 
 NAME = "campay"
 _OPERATORS = {MTN: "MTN", ORANGE: "Orange"}
@@ -36,21 +36,8 @@ _REASONS = {
 }
 
 
-class CampayError(Exception):
-    """A refusal in CamPay's own form."""
-
-    def __init__(self, status: int, **body: object) -> None:
-        super().__init__(body)
-        self.status = status
-        self.body = body
-
-
-def _refused(code: str, message: str) -> CampayError:
-    return CampayError(400, message=message, error_code=code)
-
-
-def _render(_: Request[Any, Any, Any], error: CampayError) -> Response[dict[str, object]]:
-    return Response(error.body, status_code=error.status)
+def _refused(code: str, message: str) -> Refusal:
+    return Refusal(400, message=message, error_code=code)
 
 
 # -- who calls
@@ -61,20 +48,20 @@ async def token(data: JSONBody[dict[str, Any]], networks: NamedDependency[Networ
     """An app's credentials for a token."""
     settings = networks.settings
     if (data.get("username"), data.get("password")) != (settings.campay_username, settings.campay_password):
-        raise CampayError(400, non_field_errors=["Unable to log in with provided credentials."])
+        raise Refusal(400, non_field_errors=["Unable to log in with provided credentials."])
     seconds = settings.campay_token_seconds
     return {"token": movements.new_token(networks, NAME, seconds), "expires_in": seconds}
 
 
 def _authorised(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """`Authorization: Token <x>` and nothing else; raises CampayError 401."""
+    """`Authorization: Token <x>` and nothing else; raises Refusal 401."""
     networks: Networks = connection.app.state.networks
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme != "Token":
-        raise CampayError(401, detail="Authentication credentials were not provided.")
+        raise Refusal(401, detail="Authentication credentials were not provided.")
     permanent = networks.settings.campay_permanent_token
     if not (permanent and given == permanent) and not movements.token_holds(networks, NAME, given):
-        raise CampayError(401, detail="Invalid token.")
+        raise Refusal(401, detail="Invalid token.")
 
 
 # -- money in and out
@@ -86,9 +73,7 @@ async def collect(data: JSONBody[dict[str, Any]], networks: NamedDependency[Netw
     phone, carrier, amount_xaf = _order(networks, data, "from")
     with networks.store.block():
         named: dict[str, Any] = {"phone": phone, "carrier": carrier, "amount_xaf": amount_xaf, **_told(data)}
-        movement = movements.record(networks, provider=NAME, kind=COLLECT, **named)
-        if not movements.prompt(networks, movement):
-            call_back(networks, movements.numbered(networks, movement.number))
+        movement = desk.collect(networks, call_back, provider=NAME, **named)
     return {"reference": movement.ref, "ussd_code": _APPROVAL_CODES[carrier], "operator": _OPERATORS[carrier]}
 
 
@@ -96,7 +81,7 @@ async def collect(data: JSONBody[dict[str, Any]], networks: NamedDependency[Netw
 async def withdraw(data: JSONBody[dict[str, Any]], networks: NamedDependency[Networks]) -> dict[str, str]:
     """Pay a subscriber out of the float of their carrier; settled a moment later."""
     if not networks.settings.campay_withdraw_enabled:
-        raise CampayError(403, message="Withdrawals are not enabled for this application")
+        raise Refusal(403, message="Withdrawals are not enabled for this application")
     phone, carrier, amount_xaf = _order(networks, data, "to")
     with networks.store.block():
         named: dict[str, Any] = {"phone": phone, "carrier": carrier, "amount_xaf": amount_xaf, **_told(data)}
@@ -116,14 +101,14 @@ def _told(data: dict[str, Any]) -> dict[str, str | None]:
 
 
 def _order(networks: Networks, data: dict[str, Any], party: str) -> tuple[str, str, int]:
-    """Phone (E.164), carrier and amount of a request, checked in CamPay's way; raises CampayError."""
+    """Phone (E.164), carrier and amount of a request, checked in CamPay's way; raises Refusal."""
     for field in ("amount", party, "description"):
         if data.get(field) in (None, ""):
-            raise CampayError(400, message=f"{field}: this field is required")
+            raise Refusal(400, message=f"{field}: this field is required")
     if data.get("currency", "XAF") != "XAF":
-        raise CampayError(400, message="Unsupported currency")
+        raise Refusal(400, message="Unsupported currency")
     if data.get("external_reference") and not movements.is_uuid(data["external_reference"]):
-        raise CampayError(400, message="external_reference: must be a valid UUID")
+        raise Refusal(400, message="external_reference: must be a valid UUID")
     phone = _phone(data[party])
     carrier = carrier_of(phone)
     if carrier not in _OPERATORS:
@@ -185,7 +170,7 @@ async def transaction(reference: FromPath[str], networks: NamedDependency[Networ
     """The state of one transaction: the only truth about it."""
     movement = movements.find(networks, NAME, reference)
     if movement is None:
-        raise CampayError(404, detail="Not found.")
+        raise Refusal(404, detail="Not found.")
     return _shown(networks, movement)
 
 
@@ -253,7 +238,7 @@ def _day(data: dict[str, Any], field: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(str(data.get(field))), datetime.min.time(), UTC)
     except ValueError:
-        raise CampayError(400, message=f"{field}: must be YYYY-MM-DD") from None
+        raise Refusal(400, message=f"{field}: must be YYYY-MM-DD") from None
 
 
 def _line(movement: Movement) -> dict[str, Any]:
@@ -294,10 +279,4 @@ def _keep_slash(request: Request[Any, Any, Any]) -> Redirect | None:
 _closed = Router(
     "/", guards=[_authorised], route_handlers=[collect, withdraw, transaction, balance, history, holder_info]
 )
-router = Router(
-    "/campay/api",
-    route_handlers=[token, _closed],
-    middleware=[FaultyAnswers()],
-    before_request=_keep_slash,
-    exception_handlers={CampayError: _render},
-)
+router = desk.doors("/campay/api", [token, _closed], before_request=_keep_slash)

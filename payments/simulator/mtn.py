@@ -16,11 +16,11 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from core.phones import MTN, carrier_of
-from payments.simulator import callbacks, faults, handsets, movements
+from payments.simulator import callbacks, handsets, movements
+from payments.simulator.desk import coded, collect, doors, look_up
 from payments.simulator.failures import Why
 from payments.simulator.movements import COLLECT, PAYOUT, REFUND, SUCCESSFUL, Movement
 from payments.simulator.networks import Networks
-from payments.simulator.spoiling import FaultyAnswers
 
 NAME = "mtn"
 _REASONS = {
@@ -37,19 +37,6 @@ ReferenceId = Annotated[str, HeaderParameter(name="X-Reference-Id")]
 CallbackUrl = Annotated[str | None, HeaderParameter(name="X-Callback-Url")]
 
 
-class MomoError(Exception):
-    """A refusal: `{"code", "message"}`."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.body = {"code": code, "message": message}
-
-
-def _render(_: Request[Any, Any, Any], error: MomoError) -> Response[dict[str, str]]:
-    return Response(error.body, status_code=error.status)
-
-
 # -- who calls
 
 
@@ -62,16 +49,16 @@ def _subscribed(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
     networks: Networks = connection.app.state.networks
     wanted = getattr(networks.settings, f"mtn_{_product(connection)}_subscription")
     if connection.headers.get("ocp-apim-subscription-key") != wanted:
-        raise MomoError(401, "ACCESS_DENIED", "Access denied due to invalid subscription key.")
+        raise coded(401, "ACCESS_DENIED", "Access denied due to invalid subscription key.")
 
 
 def _authorised(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     networks: Networks = connection.app.state.networks
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme != "Bearer" or not movements.token_holds(networks, f"mtn.{_product(connection)}", given):
-        raise MomoError(401, "UNAUTHORIZED", "The token is not valid or has expired.")
+        raise coded(401, "UNAUTHORIZED", "The token is not valid or has expired.")
     if connection.headers.get("x-target-environment") != networks.settings.mtn_target_environment:
-        raise MomoError(500, "NOT_ALLOWED_TARGET_ENVIRONMENT", "Access to target environment is forbidden.")
+        raise coded(500, "NOT_ALLOWED_TARGET_ENVIRONMENT", "Access to target environment is forbidden.")
 
 
 def _slow_enough(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -80,7 +67,7 @@ def _slow_enough(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseR
     second = int(networks.now)
     networks.mtn_reads = {second: networks.mtn_reads.get(second, 0) + 1}
     if networks.mtn_reads[second] > networks.settings.mtn_reads_per_second:
-        raise MomoError(429, "TOO_MANY_REQUESTS", "Rate limit is exceeded. Try again in 1 second.")
+        raise coded(429, "TOO_MANY_REQUESTS", "Rate limit is exceeded. Try again in 1 second.")
 
 
 @post("/token", status_code=200, call="mtn.token")
@@ -89,7 +76,7 @@ async def token(request: Request[Any, Any, Any], networks: NamedDependency[Netwo
     product, settings = _product(request), networks.settings
     account = (getattr(settings, f"mtn_{product}_user"), getattr(settings, f"mtn_{product}_key"))
     if _basic(request.headers.get("authorization", "")) != account:
-        raise MomoError(401, "UNAUTHORIZED", "login failed")
+        raise coded(401, "UNAUTHORIZED", "login failed")
     fresh = movements.new_token(networks, f"mtn.{product}", settings.mtn_token_seconds)
     return {"access_token": fresh, "token_type": "access_token", "expires_in": settings.mtn_token_seconds}
 
@@ -115,11 +102,10 @@ async def request_to_pay(
     """Ask a subscriber for money."""
     asked = _order(networks, data, reference_id, callback_url) | {"phone": _party(data, "payer")}
     with networks.store.block():
-        movement = movements.record(networks, provider=NAME, kind=COLLECT, **asked)
-        if carrier_of(movement.phone) != MTN:
-            _fail(networks, movement, Why.NOT_FOUND)
-        elif not movements.prompt(networks, movement):
-            call_back(networks, movements.numbered(networks, movement.number))
+        if carrier_of(asked["phone"]) != MTN:
+            _fail(networks, movements.record(networks, provider=NAME, kind=COLLECT, **asked), Why.NOT_FOUND)
+        else:
+            collect(networks, call_back, provider=NAME, **asked)
     return Response(b"", status_code=202)
 
 
@@ -151,25 +137,25 @@ async def refund(
     asked = _order(networks, data, reference_id, callback_url)
     collected = movements.find(networks, NAME, str(data.get("referenceIdToRefund")), COLLECT)
     if collected is None or collected.status != SUCCESSFUL:
-        raise MomoError(404, "RESOURCE_NOT_FOUND", "The payment to refund was not found.")
+        raise coded(404, "RESOURCE_NOT_FOUND", "The payment to refund was not found.")
     if movements.returned_xaf(networks, NAME, collected.ref) + asked["amount_xaf"] > collected.amount_xaf:
-        raise MomoError(400, "BAD_REQUEST", "More than was paid.")
+        raise coded(400, "BAD_REQUEST", "More than was paid.")
     with networks.store.block():
         _disburse(networks, REFUND, asked | {"phone": collected.phone, "returns": collected.ref})
     return Response(b"", status_code=202)
 
 
 def _order(networks: Networks, data: dict[str, Any], reference_id: str, callback_url: str | None) -> dict[str, Any]:
-    """What all three requests share, as `movements` takes it; raises MomoError."""
+    """What all three requests share, as `movements` takes it; raises Refusal."""
     if not movements.is_uuid(reference_id):
-        raise MomoError(400, "BAD_REQUEST", "X-Reference-Id is not a UUID.")
+        raise coded(400, "BAD_REQUEST", "X-Reference-Id is not a UUID.")
     if movements.find(networks, NAME, reference_id) is not None:
-        raise MomoError(409, "RESOURCE_ALREADY_EXIST", "Duplicated reference id. Creation of resource failed.")
+        raise coded(409, "RESOURCE_ALREADY_EXIST", "Duplicated reference id. Creation of resource failed.")
     amount_xaf = movements.whole_xaf(data.get("amount"))
     if amount_xaf is None or not isinstance(data.get("amount"), str):
-        raise MomoError(400, "BAD_REQUEST", "amount is not a number in a string.")
+        raise coded(400, "BAD_REQUEST", "amount is not a number in a string.")
     if data.get("currency") != networks.settings.mtn_currency:
-        raise MomoError(500, "INVALID_CURRENCY", "Currency not supported.")
+        raise coded(500, "INVALID_CURRENCY", "Currency not supported.")
     return {
         "ref": reference_id,
         "our_id": reference_id,
@@ -185,7 +171,7 @@ def _party(data: dict[str, Any], name: str) -> str:
     party = data.get(name)
     phone = movements.msisdn(party.get("partyId")) if isinstance(party, dict) else None
     if phone is None or not isinstance(party, dict) or party.get("partyIdType") != "MSISDN":
-        raise MomoError(400, "BAD_REQUEST", f"{name} is no MSISDN.")
+        raise coded(400, "BAD_REQUEST", f"{name} is no MSISDN.")
     return phone
 
 
@@ -231,9 +217,9 @@ async def refunded(reference_id: FromPath[str], networks: NamedDependency[Networ
 
 
 def _read(networks: Networks, reference_id: str, kind: str) -> dict[str, Any]:
-    movement = movements.find(networks, NAME, reference_id, kind)
-    if movement is None or faults.not_yet_there(networks, "mtn.lookup", movement.created_at):
-        raise MomoError(404, "RESOURCE_NOT_FOUND", "Requested resource was not found.")
+    movement = look_up(networks, NAME, reference_id, kind)
+    if movement is None:
+        raise coded(404, "RESOURCE_NOT_FOUND", "Requested resource was not found.")
     return _shown(networks, movement)
 
 
@@ -266,7 +252,7 @@ async def holder(msisdn: FromPath[str], networks: NamedDependency[Networks]) -> 
     """The name a number is registered under."""
     phone = movements.msisdn(msisdn)
     if phone is None or carrier_of(phone) != MTN:
-        raise MomoError(404, "RESOURCE_NOT_FOUND", "Requested resource was not found.")
+        raise coded(404, "RESOURCE_NOT_FOUND", "Requested resource was not found.")
     family, _, given = handsets.subscriber(networks, phone).name.rpartition(" ")
     return {"given_name": given, "family_name": family, "name": f"{given} {family}"}
 
@@ -276,13 +262,11 @@ def _open(*own: Any) -> list[Any]:
     return [token, Router("/v1_0", guards=[_authorised], route_handlers=[*own, balance, holder])]
 
 
-router = Router(
+router = doors(
     "/mtn",
-    route_handlers=[
+    [
         Router("/collection", route_handlers=_open(request_to_pay, collection)),
         Router("/disbursement", route_handlers=_open(transfer, refund, transferred, refunded)),
     ],
     guards=[_subscribed],
-    middleware=[FaultyAnswers()],
-    exception_handlers={MomoError: _render},
 )

@@ -7,18 +7,18 @@ import hashlib
 import hmac
 from typing import Any
 
-from litestar import Request, Response, Router, get, post
+from litestar import get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from core.phones import MTN, ORANGE
-from payments.simulator import callbacks, movements
+from payments.simulator import callbacks, desk, movements
+from payments.simulator.desk import coded
 from payments.simulator.failures import Why
 from payments.simulator.movements import COLLECT, PAYOUT, Movement
 from payments.simulator.networks import Networks
-from payments.simulator.spoiling import FaultyAnswers
 
 NAME = "noupay"
 _METHODS = {"MTN_MOMO": MTN, "ORANGE_MONEY": ORANGE, "EU_MOBILE": "express_union"}
@@ -32,23 +32,10 @@ _REASONS = {
 }
 
 
-class NoupayError(Exception):
-    """A refusal: `{"code", "message"}`."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.body = {"code": code, "message": message}
-
-
-def _render(_: Request[Any, Any, Any], error: NoupayError) -> Response[dict[str, str]]:
-    return Response(error.body, status_code=error.status)
-
-
 def _authorised(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     networks: Networks = connection.app.state.networks
     if connection.headers.get("x-api-key") != networks.settings.noupay_api_key:
-        raise NoupayError(401, "UNAUTHORIZED", "Unknown API key")
+        raise coded(401, "UNAUTHORIZED", "Unknown API key")
 
 
 # -- money in and out
@@ -59,9 +46,7 @@ async def collect(data: JSONBody[dict[str, Any]], networks: NamedDependency[Netw
     """Ask a subscriber for money."""
     asked = _order(networks, data, "phone")
     with networks.store.block():
-        movement = movements.record(networks, provider=NAME, kind=COLLECT, **asked)
-        if not movements.prompt(networks, movement):
-            call_back(networks, movements.numbered(networks, movement.number))
+        movement = desk.collect(networks, call_back, provider=NAME, **asked)
     return {"payment_id": movement.ref, "status": "PENDING"}
 
 
@@ -72,22 +57,22 @@ async def pay_out(data: JSONBody[dict[str, Any]], networks: NamedDependency[Netw
     with networks.store.block():
         movement = movements.pay_out(networks, provider=NAME, **asked)
     if movement is None:
-        raise NoupayError(400, "INSUFFICIENT_FLOAT", "The balance of this method is too low")
+        raise coded(400, "INSUFFICIENT_FLOAT", "The balance of this method is too low")
     return {"payment_id": movement.ref, "status": "PENDING"}
 
 
 def _order(networks: Networks, data: dict[str, Any], party: str) -> dict[str, Any]:
-    """A request as `movements` takes it; raises NoupayError."""
+    """A request as `movements` takes it; raises Refusal."""
     carrier, phone = _METHODS.get(str(data.get("method"))), movements.msisdn(data.get(party))
     if carrier is None:
-        raise NoupayError(400, "UNSUPPORTED_METHOD", "method is none of ours")
+        raise coded(400, "UNSUPPORTED_METHOD", "method is none of ours")
     if phone is None:
-        raise NoupayError(400, "INVALID_PHONE", f"{party}: 12 digits that begin with 237")
+        raise coded(400, "INVALID_PHONE", f"{party}: 12 digits that begin with 237")
     amount_xaf, settings = data.get("amount"), networks.settings
     if type(amount_xaf) is not int or data.get("currency") != "XAF":
-        raise NoupayError(400, "INVALID_AMOUNT", "amount is an integer, currency is XAF")
+        raise coded(400, "INVALID_AMOUNT", "amount is an integer, currency is XAF")
     if not settings.minimum_xaf.get(carrier, 1) <= amount_xaf <= settings.maximum_xaf:
-        raise NoupayError(400, "INVALID_AMOUNT", "amount is outside the limits of the method")
+        raise coded(400, "INVALID_AMOUNT", "amount is outside the limits of the method")
     return {
         "phone": phone,
         "carrier": carrier,
@@ -138,7 +123,7 @@ async def payout(payment_id: FromPath[str], networks: NamedDependency[Networks])
 def _read(networks: Networks, ref: str, kind: str) -> dict[str, Any]:
     movement = movements.find(networks, NAME, ref, kind)
     if movement is None:
-        raise NoupayError(404, "NOT_FOUND", "There is no such payment")
+        raise coded(404, "NOT_FOUND", "There is no such payment")
     return _shown(movement)
 
 
@@ -162,10 +147,4 @@ async def balance(networks: NamedDependency[Networks]) -> dict[str, Any]:
     return {"balances": [{"method": method, "amount": amount_xaf} for method, amount_xaf in held.items()]}
 
 
-router = Router(
-    "/noupay",
-    route_handlers=[collect, pay_out, payment, payout, balance],
-    guards=[_authorised],
-    middleware=[FaultyAnswers()],
-    exception_handlers={NoupayError: _render},
-)
+router = desk.doors("/noupay", [collect, pay_out, payment, payout, balance], guards=[_authorised])

@@ -12,18 +12,18 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from litestar import Request, Response, Router, get, post
+from litestar import get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from core.phones import MTN, ORANGE, carrier_of
-from payments.simulator import callbacks, faults, movements
+from payments.simulator import callbacks, movements
+from payments.simulator.desk import Refusal, collect, doors, look_up
 from payments.simulator.failures import Why
 from payments.simulator.movements import COLLECT, FAILED, PAYOUT, PENDING, REFUND, SUCCESSFUL, Movement
 from payments.simulator.networks import Networks, iso
-from payments.simulator.spoiling import FaultyAnswers
 
 NAME = "pawapay"
 _PROVIDERS = {"MTN_MOMO_CMR": MTN, "ORANGE_CMR": ORANGE}
@@ -42,15 +42,6 @@ _SIGNED_SECONDS = 60
 _MESSAGE_CHARACTERS = range(4, 23)
 
 
-class PawapayError(Exception):
-    """A request that was not even looked at: `failureReason` and no status."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.body = {"failureReason": {"failureCode": code, "failureMessage": message}}
-
-
 class Rejected(Exception):
     """A request that was looked at and refused, before any effect."""
 
@@ -59,17 +50,18 @@ class Rejected(Exception):
         self.reason = {"failureCode": code, "failureMessage": message}
 
 
-def _render(_: Request[Any, Any, Any], error: PawapayError) -> Response[dict[str, dict[str, str]]]:
-    return Response(error.body, status_code=error.status)
+def _unread(status: int, code: str, message: str) -> Refusal:
+    """A request that was not even looked at: `failureReason` and no status."""
+    return Refusal(status, failureReason={"failureCode": code, "failureMessage": message})
 
 
 def _authorised(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     networks: Networks = connection.app.state.networks
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme != "Bearer":
-        raise PawapayError(401, "NO_AUTHENTICATION", "No API token in the request")
+        raise _unread(401, "NO_AUTHENTICATION", "No API token in the request")
     if given != networks.settings.pawapay_token:
-        raise PawapayError(403, "AUTHENTICATION_ERROR", "The API token is not valid")
+        raise _unread(403, "AUTHENTICATION_ERROR", "The API token is not valid")
 
 
 # -- money in and out
@@ -97,10 +89,10 @@ def _initiate(networks: Networks, data: dict[str, Any], kind: str) -> dict[str, 
     """The answer to a request for money: ACCEPTED, Why.REJECTED or DUPLICATE_IGNORED."""
     ref = str(data.get(_ID[kind]))
     if not movements.is_uuid(ref):
-        raise PawapayError(400, "INVALID_PARAMETER", f"{_ID[kind]} is not a UUID")
+        raise _unread(400, "INVALID_PARAMETER", f"{_ID[kind]} is not a UUID")
     message = data.get("customerMessage")
     if message is not None and len(str(message)) not in _MESSAGE_CHARACTERS:
-        raise PawapayError(400, "INVALID_PARAMETER", "customerMessage has 4 to 22 characters")
+        raise _unread(400, "INVALID_PARAMETER", "customerMessage has 4 to 22 characters")
     known = movements.find(networks, NAME, ref, kind)
     if known is not None:
         return {_ID[kind]: ref, "status": "DUPLICATE_IGNORED", "created": iso(known.created_at)}
@@ -117,10 +109,7 @@ def _begin(networks: Networks, data: dict[str, Any], kind: str, ref: str) -> Mov
     told: dict[str, Any] = {"ref": ref, "our_id": ref, "external_user": data.get("clientReferenceId")}
     told["description"] = str(data.get("customerMessage") or "")
     if kind == COLLECT:
-        movement = movements.record(networks, provider=NAME, kind=kind, **told, **_party(networks, data, "payer"))
-        if not movements.prompt(networks, movement):
-            call_back(networks, movements.numbered(networks, movement.number))
-        return movement
+        return collect(networks, call_back, provider=NAME, **told, **_party(networks, data, "payer"))
     asked = _party(networks, data, "recipient") if kind == PAYOUT else _refundable(networks, data)
     paid = movements.pay_out(networks, provider=NAME, kind=kind, **told, **asked)
     if paid is None:
@@ -133,7 +122,7 @@ def _party(networks: Networks, data: dict[str, Any], name: str) -> dict[str, Any
     party = data.get(name)
     account = party.get("accountDetails") if isinstance(party, dict) else None
     if not isinstance(party, dict) or party.get("type") != "MMO" or not isinstance(account, dict):
-        raise PawapayError(400, "MISSING_PARAMETER", f"{name} is not complete")
+        raise _unread(400, "MISSING_PARAMETER", f"{name} is not complete")
     carrier, phone = _PROVIDERS.get(str(account.get("provider"))), movements.msisdn(account.get("phoneNumber"))
     if carrier is None:
         raise Rejected("INVALID_PROVIDER", "The provider is not known")
@@ -232,10 +221,8 @@ async def refund_status(ref: FromPath[str], networks: NamedDependency[Networks])
 
 
 def _read(networks: Networks, ref: str, kind: str) -> dict[str, Any]:
-    movement = movements.find(networks, NAME, ref, kind)
-    if movement is None or faults.not_yet_there(networks, "pawapay.lookup", movement.created_at):
-        return {"status": "NOT_FOUND"}
-    return {"status": "FOUND", "data": _shown(movement)}
+    movement = look_up(networks, NAME, ref, kind)
+    return {"status": "FOUND", "data": _shown(movement)} if movement else {"status": "NOT_FOUND"}
 
 
 def _shown(movement: Movement) -> dict[str, Any]:
@@ -277,10 +264,8 @@ async def balances(networks: NamedDependency[Networks]) -> dict[str, Any]:
     }
 
 
-router = Router(
+router = doors(
     "/pawapay/v2",
-    route_handlers=[deposit, pay_out, refund, deposit_status, payout_status, refund_status, balances],
+    [deposit, pay_out, refund, deposit_status, payout_status, refund_status, balances],
     guards=[_authorised],
-    middleware=[FaultyAnswers()],
-    exception_handlers={PawapayError: _render},
 )
