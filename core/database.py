@@ -88,16 +88,15 @@ class Tx:
 
         As in `Database.transaction`, a GatewayError that `keeps_writes` undoes nothing.
         """
-        refusal: GatewayError | None = None
-        async with (await self._sql()).begin_nested():
-            try:
-                yield
-            except GatewayError as error:
-                if not error.keeps_writes:
-                    raise
-                refusal = error
-        if refusal is not None:
-            raise refusal
+        driver = await self.driver()
+        await driver.execute("SAVEPOINT attempt")  # an inner one of the same name hides it until it is released
+        try:
+            yield
+        except BaseException as error:
+            keeps = isinstance(error, GatewayError) and error.keeps_writes
+            await driver.execute("RELEASE attempt" if keeps else "ROLLBACK TO attempt; RELEASE attempt")
+            raise
+        await driver.execute("RELEASE attempt")
 
     async def queue_up(self, what: str) -> None:
         """Wait for every other transaction that queued up for `what`, and hold up those that come after."""

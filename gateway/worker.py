@@ -70,12 +70,14 @@ class Worker:
     async def _repeat(self, sweep: Sweep) -> None:
         """Run `sweep` on its interval; a failure is logged and the next round comes all the same."""
         await self._pause(sweep.after)
+        clock = asyncio.get_running_loop().time
         while not self._stopping.is_set():
+            next_at = clock() + sweep.seconds
             try:
                 await sweep.run()
             except Exception:
                 log.exception("sweep_failed", sweep=sweep.name)
-            await self._pause(sweep.seconds)
+            await self._pause(next_at - clock())
 
     async def _jobs(self) -> None:
         """Run jobs, over a new connection whenever the old one breaks."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,8 +15,6 @@ from payments.states import Failure
 
 # A token is renewed this long before it ends.
 _TOKEN_MARGIN_SECONDS = 60
-
-Result = TypeVar("Result")
 
 
 class FreshToken(msgspec.Struct, frozen=True):
@@ -114,14 +112,19 @@ class Wire:
 
         All of it has one time budget. Where that ends while the token is waited for, nothing was sent.
         """
-        ends = asyncio.get_running_loop().time() + self._budget_seconds
-        for _ in range(2):
-            token = await _by(ends, self._credential.current(), late=NotSent("TOKEN"))
-            complete = {**self._always, **headers, self._header: f"{self._prefix}{token}"}
-            asked = self._client.request(method, path, headers=complete, **options)
-            answer = await _by(ends, asked, late=NoAnswer("BUDGET"))
-            if answer.status != 401 or not self._credential.drop(token):
-                return answer
+        late: Exception = NotSent("TOKEN")
+        try:
+            async with asyncio.timeout(self._budget_seconds):
+                for _ in range(2):
+                    late = NotSent("TOKEN")
+                    token = await self._credential.current()
+                    complete = {**self._always, **headers, self._header: f"{self._prefix}{token}"}
+                    late = NoAnswer("BUDGET")
+                    answer = await self._client.request(method, path, headers=complete, **options)
+                    if answer.status != 401 or not self._credential.drop(token):
+                        return answer
+        except TimeoutError:
+            raise late from None
         raise NotSent("TOKEN")
 
     async def send(self, classify: Callable[[http.Answer], Answer], method: str, path: str, **options: Any) -> Answer:
@@ -156,12 +159,3 @@ def client(settings: Settings, url: str) -> HttpClient:
 def callback_url(settings: Settings, provider: str) -> str:
     """Where a provider that is told so with each request rings."""
     return f"{settings.base_url}/payments/{provider}/{settings.payments_secret}"
-
-
-async def _by(ends: float, call: Awaitable[Result], *, late: Exception) -> Result:
-    """What `call` returns before `ends` by the loop's clock. Raises `late` afterwards."""
-    try:
-        async with asyncio.timeout_at(ends):
-            return await call
-    except TimeoutError:
-        raise late from None
