@@ -124,12 +124,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payout_daily_maximum_xaf: Positive = 500_000  # above it: four eyes (D27)
     wallet_daily_maximum_xaf: Positive = 300_000  # D13
     wallet_monthly_maximum_xaf: Positive = 1_000_000
+    low_balance_xaf: Positive = 1_000  # below it, who asked for that is offered a top-up (D14)
     wallet_hold_hours: Positive = 24  # how long an order may wait for its restaurant with its money reserved
     wallet_withdrawals: bool = False  # wallet money back to the number it came from; regulated (D13)
     commission_bp: tuple[tuple[int, int], ...] = ((500, 1000), (100, 1200), (0, 1500))  # above N orders: rate (D7)
     driver_base_xaf: Positive = 500  # D8
     driver_per_km_xaf: Positive = 100
     tips_xaf: tuple[Positive, ...] = (200, 500, 1000)  # what a customer is offered to give the driver
+    tip_hours: Positive = 24  # after delivery
     tax_bp: int = 0  # D26
     point_per_xaf: Positive = 100  # D11
     point_worth_xaf: Positive = 1  # in the wallet

@@ -96,5 +96,5 @@ def _status(ask: Ask, order: Order) -> Reply:
         "state": ask.say(f"ussd.state.{order.state.lower()}"),
     }
     if order.delivery_code:
-        return Reply("sms.track_code", {**params, "code": order.delivery_code})
+        return Reply("sms.track_code", {**params, "code": order.delivery_code, "driver": order.driver_phone or ""})
     return Reply("sms.track", params)

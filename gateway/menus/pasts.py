@@ -64,6 +64,7 @@ SAMPLES: Mapping[str, Sequence[str]] = {
     "places.name": ("Bureau", "12"),
     "payer": ("670 00 00 01", "620000000"),
     "wallet.amount": ("500", "500000", "2,5", "5000000"),
+    "wallet.alert_amount": ("500000", "2,5"),
     "wallet.withdraw_amount": ("500", "5000000"),
     "points.count": ("10", "2,5", "99999999"),
     "referral.code": ("1008", "1009", "99999999999"),
@@ -115,7 +116,7 @@ async def with_pasts(database: Database) -> None:
     await may_pay_again(engine, EXPIRED)
     for phone, state in ((REGULAR, "DELIVERED"), (OFFERED, "OFFERED"), (ON_THE_WAY, "PICKED_UP")):
         await an_order(database, phone, state)
-    for phone, state in ((crew.EATER, "ACCEPTED"), (crew.EATER, "ACCEPTED"), *((BUSY, one) for one in _AT_ONCE)):
+    for phone, state in (*[(crew.EATER, "ACCEPTED")] * 3, *((BUSY, one) for one in _AT_ONCE)):
         await an_order(database, phone, state)
     await crew.go_to_work(database, quarter=_FROM, pin=PIN)
 

@@ -11,7 +11,7 @@ from core.ids import new_id
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.notifications.service import notify
-from marketplace.ordering import messages
+from marketplace.ordering import messages, tipping
 from marketplace.ordering.placing import offer
 from marketplace.ordering.transitions import move
 from marketplace.payouts import service as payouts
@@ -61,9 +61,9 @@ def _by_purpose(handlers: Mapping[str, Handler]) -> Handler:
 
 
 OUTCOMES = Outcomes(
-    paid=_by_purpose({"order": _order_paid, "top_up": wallets.paid}),
-    failed=_by_purpose({"order": _order_failed, "top_up": wallets.failed}),
-    expired=_by_purpose({"order": _order_expired, "top_up": wallets.expired}),
+    paid=_by_purpose({"order": _order_paid, "top_up": wallets.paid, "tip": tipping.paid}),
+    failed=_by_purpose({"order": _order_failed, "top_up": wallets.failed, "tip": tipping.failed}),
+    expired=_by_purpose({"order": _order_expired, "top_up": wallets.expired, "tip": tipping.expired}),
     surplus=_surplus,
     payout_done=_by_purpose({"payout": payouts.done, "surplus": _surplus_sent_back}),
 )

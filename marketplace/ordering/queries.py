@@ -95,6 +95,7 @@ _TRACKED = (
  ORDER BY o.placed_at DESC
 """
 )
+_DELIVERED = _ORDER + "WHERE o.person_id = $1 AND o.state = 'DELIVERED' ORDER BY o.state_since DESC LIMIT $2"
 _LAST = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT 1"
 _RECENT = _ORDER + "WHERE o.person_id = $1 ORDER BY o.placed_at DESC LIMIT $2"
 _ONE = _ORDER + "WHERE o.id = $1"
@@ -120,6 +121,11 @@ async def tracked_orders(tx: Tx, *, person_id: UUID) -> list[Order]:
     """The customer's open orders and those that may be paid again, newest first."""
     since = tx.now - timedelta(minutes=tx.settings.cart_minutes)
     return await _read(tx, _TRACKED, person_id, OPEN, since, with_code=True)
+
+
+async def just_delivered(tx: Tx, *, person_id: UUID, limit: int = 3) -> list[Order]:
+    """What the customer got in the last `order_close_hours`, newest first."""
+    return await _read(tx, _DELIVERED, person_id, limit)
 
 
 async def last_order(tx: Tx, *, person_id: UUID) -> Order | None:

@@ -26,6 +26,7 @@ from marketplace.ordering import messages
 from marketplace.ordering.transitions import OrderRow, move
 from marketplace.people import pin_resets
 from marketplace.referrals import service as referrals
+from marketplace.wallets import alerts
 
 Share = tuple[Account, int]
 
@@ -39,6 +40,7 @@ async def reserve(tx: Tx, order: OrderRow) -> None:
     Raises InsufficientFunds, WalletResting.
     """
     await pin_resets.require_awake(tx, person_id=order.payer_id)
+    await alerts.spending(tx, person_id=order.payer_id, amount_xaf=order.total_xaf)
     await holds.hold(
         tx,
         key=_reservation(order),

@@ -154,3 +154,18 @@ order_event = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Index("ix_order_event_order_id", "order_id"),
 )
+
+# What a customer gives the driver after the meal; a tip at the confirmation is a part of the order's total.
+tip = Table(
+    "tip",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("order_id", Uuid, ForeignKey("customer_order.id"), nullable=False),
+    Column("driver_id", Uuid, ForeignKey("driver.id"), nullable=False),
+    Column("amount_xaf", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('PENDING', 'PAID', 'FAILED', 'EXPIRED')", name="state"),
+    CheckConstraint("amount_xaf > 0", name="amount"),
+)
+Index("uq_tip_order_id", tip.c.order_id, unique=True, postgresql_where=tip.c.state.in_(("PENDING", "PAID")))

@@ -1,6 +1,7 @@
 """Help: what can be dialled and texted, a call back, a complaint, and what became of it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 from core.clock import DOUALA
 from marketplace.support import service as support
@@ -34,10 +35,15 @@ async def _complain(call: Call) -> End:
     options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in orders]
     chosen = await call.choose("help.which", options)
     order = next(one for one in orders if str(one.id) == chosen)
+    return await complain_about(call, order_id=order.id, number=order.number)
+
+
+async def complain_about(call: Call, *, order_id: UUID, number: int) -> End:
+    """What is wrong with one order."""
     reasons = [Option(call.say(f"ussd.help.reason.{reason}"), reason) for reason in support.REASONS]
-    reason = await call.choose("help.reason", reasons, number=order.number)
+    reason = await call.choose("help.reason", reasons, number=number)
     case = await call.once(
-        "help.complained", support.complain, person_id=call.person_id, order_id=order.id, reason=reason
+        "help.complained", support.complain, person_id=call.person_id, order_id=order_id, reason=reason
     )
     return End("ussd.help.complained", {"number": case.number})
 

@@ -11,5 +11,6 @@ PAID_AGAIN = Told("sms.late.pay_again_failed", "sms.late.order_sent", ("number",
 CANCELLED = Told("sms.late.cancel_failed")
 RECEIVED = Told("sms.late.received_failed")
 TOP_UP = Told("sms.late.top_up_failed", "sms.late.top_up", ("amount_xaf",))
+TIP = Told("sms.late.tip_failed")
 PAYOUT = Told("sms.late.payout_failed")
 WITHDRAWAL = Told("sms.late.withdrawal_failed")

@@ -8,7 +8,9 @@ from marketplace.ordering import service as ordering
 from marketplace.ordering.service import Order
 from menus_ussd.call import Call, End
 from menus_ussd.journeys import told
+from menus_ussd.journeys.help import complain_about
 from menus_ussd.journeys.limits import within
+from menus_ussd.journeys.tip import tip
 from menus_ussd.questions import Name, Option
 
 # What the caller may do in each state, beside looking.
@@ -17,19 +19,28 @@ ACTIONS = {
     "PAYMENT_EXPIRED": ("pay_again",),
     "PAID": ("cancel",),
     "OFFERED": ("cancel",),
-    "PICKED_UP": ("received",),
+    "ACCEPTED": ("cancel_cooked", "problem"),
+    "READY": ("cancel_cooked", "problem"),
+    "PICKED_UP": ("received", "problem"),
+    "DELIVERED": ("tip", "problem"),
 }
-EFFECTS = {"cancel": (ordering.cancel, told.CANCELLED), "received": (ordering.confirm_received, told.RECEIVED)}
+EFFECTS = {
+    "cancel": (ordering.cancel, told.CANCELLED),
+    "cancel_cooked": (ordering.cancel, told.CANCELLED),
+    "received": (ordering.confirm_received, told.RECEIVED),
+}
 
 
 async def track(call: Call) -> End:
-    """The caller's orders, live or to be paid again: one is shown at once, several are a list."""
-    live = await call.look("track.live", ordering.tracked_orders, person_id=call.person_id)
-    if not live:
+    """The caller's orders, live or to be paid again, else just delivered: one is shown at once, several are a list."""
+    orders = await call.look("track.live", ordering.tracked_orders, person_id=call.person_id)
+    if not orders:
+        orders = await call.look("track.delivered", ordering.just_delivered, person_id=call.person_id)
+    if not orders:
         return await _nothing(call)
-    options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in live]
-    chosen = await call.choose("track.which", options) if len(live) > 1 else str(live[0].id)
-    return await _show(call, next(order for order in live if str(order.id) == chosen))
+    options = [Option(Name(f"{order.number} {order.restaurant_name}"), str(order.id)) for order in orders]
+    chosen = await call.choose("track.which", options) if len(orders) > 1 else str(orders[0].id)
+    return await _show(call, next(order for order in orders if str(order.id) == chosen))
 
 
 async def _show(call: Call, order: Order) -> End:
@@ -42,17 +53,27 @@ async def _show(call: Call, order: Order) -> End:
         "total": format_xaf(order.total_xaf),
     }
     if order.delivery_code:
-        action = await call.choose("track.code", options, code=order.delivery_code, **facts)
+        secrets = {"code": order.delivery_code, "driver": order.driver_phone}
+        action = await call.choose("track.code", options, **secrets, **facts)
     else:
         action = await call.choose("track.order", options, **facts)
     call.enter("track.act")
-    if action == "pay_again":
-        return await _pay_again(call, order)
-    if not await call.confirm(f"track.{action}", [Option(call.say("ussd.option.yes"), True)], number=order.number):
+    return await OTHERWISE[action](call, order) if action in OTHERWISE else await _act(call, order, action)
+
+
+async def _act(call: Call, order: Order, action: str) -> End:
+    """What one word agrees to."""
+    back = format_xaf(order.delivery_xaf + order.tip_xaf)
+    yes = [Option(call.say("ussd.option.yes"), True)]
+    if not await call.confirm(f"track.{action}", yes, number=order.number, back=back):
         raise NotFound()
     effect, late = EFFECTS[action]
     await call.once(f"track.{action}.done", effect, told=late, order_id=order.id, person_id=call.person_id)
     return End(f"ussd.track.{action}.done", {"number": order.number})
+
+
+async def _problem(call: Call, order: Order) -> End:
+    return await complain_about(call, order_id=order.id, number=order.number)
 
 
 async def _pay_again(call: Call, order: Order) -> End:
@@ -69,3 +90,6 @@ async def _nothing(call: Call) -> End:
     """No order on its way: the way out is the way to a meal."""
     await call.choose("track.none", [])
     raise AssertionError("a menu without lines has no answer")
+
+
+OTHERWISE = {"pay_again": _pay_again, "problem": _problem, "tip": tip}

@@ -98,10 +98,28 @@ def _orders() -> None:
         sa.CheckConstraint("discount_xaf > 0", name="discount"),
     )
     op.create_index("ix_coupon_use_coupon_id", "coupon_use", ["coupon_id", "person_id"])
+    _tips()
+
+
+def _tips() -> None:
+    op.create_table(
+        "tip",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("order_id", sa.Uuid, sa.ForeignKey("customer_order.id"), nullable=False),
+        sa.Column("driver_id", sa.Uuid, sa.ForeignKey("driver.id"), nullable=False),
+        sa.Column("amount_xaf", sa.Integer, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.CheckConstraint("state IN ('PENDING', 'PAID', 'FAILED', 'EXPIRED')", name="state"),
+        sa.CheckConstraint("amount_xaf > 0", name="amount"),
+    )
+    live = sa.text("state IN ('PENDING', 'PAID')")
+    op.create_index("uq_tip_order_id", "tip", ["order_id"], unique=True, postgresql_where=live)
 
 
 def _old_orders() -> None:
     """Discounts and tips did not exist: orders with any cannot be said in the old tables."""
+    op.drop_table("tip")
     op.drop_table("coupon_use")
     for name in ("discount_funder", "discount", "tip", "total"):
         op.drop_constraint(op.f(f"ck_customer_order_{name}"), "customer_order")
