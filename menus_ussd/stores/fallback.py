@@ -10,10 +10,9 @@ done once all the same: an effect by its run and step (`core.effects`), an order
 While only one of them is cut off from Redis, neither sees the other, and this last sentence is all that holds.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from core import logs
 from menus_ussd.session import Session
@@ -41,17 +40,11 @@ class FallbackSessionStore:
         self._rests_until = 0.0  # nobody asks the first store before
         self._both_until: float | None = None  # the second store may hold sessions for so long; None: not asked yet
 
-    @asynccontextmanager
-    async def claim(self, session_id: str, phone_index: bytes = b"") -> AsyncIterator["FallbackClaim"]:
-        async with AsyncExitStack() as held:
-            in_first = await self._in_first(held, session_id, phone_index)
-            in_second = self._second.claim(session_id, phone_index)
-            claim = FallbackClaim(self, held, in_first, in_second)
-            if in_first is None or await self._look_in_both():
-                await claim.hold_second()
-            yield claim
+    def claim(self, session_id: str, phone_index: bytes = b"") -> "FallbackClaim":
+        first, second = self._first.claim(session_id, phone_index), self._second.claim(session_id, phone_index)
+        return FallbackClaim(self, first, second)
 
-    async def _in_first(self, held: AsyncExitStack, session_id: str, phone_index: bytes) -> Claim | None:
+    async def hold_first(self, claim: AbstractAsyncContextManager[Claim]) -> Claim | None:
         """A claim on the first store; None when it is away. Of those that come while it rests, one asks again."""
         now, resting = monotonic(), self._rests_until
         if now < resting:
@@ -59,16 +52,16 @@ class FallbackSessionStore:
         if resting:
             self._rests_until = now + RETRY_SECONDS
         try:
-            claim = await held.enter_async_context(self._first.claim(session_id, phone_index))
+            held = await claim.__aenter__()
         except StoreAway as problem:
             self.rest(problem)
             return None
         if resting:
             self._rests_until = 0.0
             log.info("ussd_sessions_back")
-        return claim
+        return held
 
-    async def _look_in_both(self) -> bool:
+    async def looks_in_both(self) -> bool:
         if self._both_until is None:  # this process may have begun after others had to go to the second store
             self._both_until = monotonic() + self._ttl_seconds if await self._second.holds_any() else 0.0
         return monotonic() < self._both_until
@@ -88,28 +81,47 @@ class FallbackSessionStore:
 class FallbackClaim:
     """A session held in the first store, in the second, or in both."""
 
+    session: Session | None
+
     def __init__(
         self,
         store: FallbackSessionStore,
-        held: AsyncExitStack,
-        in_first: Claim | None,
-        in_second: AbstractAsyncContextManager[Claim],
+        first: AbstractAsyncContextManager[Claim],
+        second: AbstractAsyncContextManager[Claim],
     ) -> None:
-        self.session: Session | None = in_first.session if in_first else None
         self._store = store
-        self._held = held
-        self._first = in_first
-        self._claims_second = in_second
+        self._claims = first, second
+        self._first: Claim | None = None
         self._second: Claim | None = None
-        self._age = _age(self.session)  # as it was found: a turn changes it before it is kept
+        # Of what this turn goes on from, and of the second store's copy, as found: a turn changes what it got.
+        self._age = self._age_in_second = _age(None)
 
-    async def hold_second(self) -> Claim:
-        """Hold the session in the second store, too; the newer copy counts."""
+    async def __aenter__(self) -> Self:
+        self._first = await self._store.hold_first(self._claims[0])
+        try:
+            self.session = self._first.session if self._first else None
+            if self._first is None or await self._store.looks_in_both():
+                self.session = _newer(self.session, (await self._hold_second()).session)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        self._age = _age(self.session)
+        return self
+
+    async def _hold_second(self) -> Claim:
+        """Hold the session in the second store, too."""
         if self._second is None:
-            self._second = await self._held.enter_async_context(self._claims_second)
-            self.session = _newer(self.session, self._second.session)
-            self._age = _age(self.session)
+            self._second = await self._claims[1].__aenter__()
+            self._age_in_second = _age(self._second.session)
         return self._second
+
+    async def __aexit__(self, *raised: Any) -> None:
+        try:
+            if self._second is not None:
+                await self._claims[1].__aexit__(*raised)
+        finally:
+            if self._first is not None:
+                await self._claims[0].__aexit__(*raised)
 
     async def prior(self) -> Session | None:
         first = second = None
@@ -118,7 +130,7 @@ class FallbackClaim:
                 first = await self._first.prior()
             except StoreAway as problem:
                 self._store.rest(problem)
-                second = await (await self.hold_second()).prior()
+                await self._hold_second()
         if self._second is not None:
             second = await self._second.prior()
         return _newer(first, second)
@@ -130,12 +142,10 @@ class FallbackClaim:
                 return await self._first.commit(session)
             except StoreAway as problem:
                 self._store.rest(problem)
-        found = self._age
-        second = await self.hold_second()
-        if self._age > found:
+        second = await self._hold_second()
+        if self._age_in_second > self._age:
             raise LeaseLost()
-        await second.commit(session)
-        return None
+        return await second.commit(session)
 
 
 def _newer(one: Session | None, other: Session | None) -> Session | None:

@@ -8,10 +8,8 @@ Leases and life times go by the database's clock, the only one that all processe
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from core import logs
@@ -70,15 +68,8 @@ class PostgresSessionStore:
         self._ttl = timedelta(seconds=ttl_seconds)
         self._lease = timedelta(seconds=lease_seconds)
 
-    @asynccontextmanager
-    async def claim(self, session_id: str, phone_index: bytes = b"") -> AsyncIterator["PostgresClaim"]:
-        held = PostgresClaim(self, session_id, phone_index)
-        await held.wait()
-        try:
-            yield held
-        finally:
-            if not held.committed:
-                await held.release()
+    def claim(self, session_id: str, phone_index: bytes = b"") -> "PostgresClaim":
+        return PostgresClaim(self, session_id, phone_index)
 
     @property
     def terms(self) -> tuple[timedelta, timedelta]:
@@ -108,14 +99,14 @@ class PostgresClaim:
 
     def __init__(self, store: PostgresSessionStore, session_id: str, phone_index: bytes) -> None:
         self.session: Session | None = None
-        self.committed = False
         self._store = store
         self._id = session_id
         self._phone_index = phone_index
         self._token: UUID = uuid4()
         self._prior: Session | None = None
+        self._committed = False
 
-    async def wait(self) -> None:
+    async def __aenter__(self) -> Self:
         """Take the lease, after whoever holds it."""
         lease, _ = self._store.terms
         while True:
@@ -123,6 +114,7 @@ class PostgresClaim:
                 break
             await asyncio.sleep(WAIT_STEP_SECONDS)
         self.session, self._prior = _unpacked(row[0]), _unpacked(row[1])
+        return self
 
     async def prior(self) -> Session | None:
         if self.session is None:
@@ -135,10 +127,12 @@ class PostgresClaim:
         packed = codec.encode(session)
         if not await self._store.tell(_COMMIT, self._id, self._token, session.phone_index, packed, ttl):
             raise LeaseLost()
-        self.committed = True
+        self._committed = True
 
-    async def release(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Let the next turn go on at once. If even that fails, it goes on when the lease has run out."""
+        if self._committed:
+            return
         try:
             await self._store.tell(_RELEASE, self._id, self._token)
         except (OSError, *AWAY) as problem:

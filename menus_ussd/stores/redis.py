@@ -1,12 +1,12 @@
 """Sessions in Redis, for several web processes: two scripts a turn, claim and commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from itertools import count
+from typing import Self
 from uuid import uuid4
 
 from core import logs
-from core.redis_line import RedisAway, RedisLine, Script, Wire
+from core.redis_line import RedisAway, RedisLine, Script
 from menus_ussd import session as codec
 from menus_ussd.session import Session
 from menus_ussd.stores import LEASE_SECONDS, WAIT_STEP_SECONDS, LeaseLost, StoreAway
@@ -46,76 +46,76 @@ class RedisSessionStore:
     def __init__(self, url: str, *, ttl_seconds: float, lease_seconds: float = LEASE_SECONDS) -> None:
         self.ttl_ms = int(ttl_seconds * 1000)
         self.lease_ms = int(lease_seconds * 1000)
-        self._line = RedisLine(url)
+        self.line = RedisLine(url)
+        self.tokens = map((uuid4().hex + ":{}").format, count())  # ours among all processes, and each only once
 
-    @asynccontextmanager
-    async def claim(self, session_id: str, phone_index: bytes = b"") -> AsyncIterator["RedisClaim"]:
-        try:
-            held = RedisClaim(self, await self._line.wire(), session_id, phone_index)
-            await held.wait()
-        except RedisAway as problem:
-            raise StoreAway(str(problem)) from None
-        try:
-            yield held
-        finally:
-            if not held.committed:
-                await held.release()
+    def claim(self, session_id: str, phone_index: bytes = b"") -> "RedisClaim":
+        return RedisClaim(self, session_id, phone_index)
 
     async def close(self) -> None:
-        await self._line.close()
+        await self.line.close()
 
 
 class RedisClaim:
     """A held session of a RedisSessionStore. It holds by the connection it was taken on, and is lost with it:
     a Redis that was started again knows nothing of it."""
 
-    def __init__(self, store: RedisSessionStore, wire: Wire, session_id: str, phone_index: bytes) -> None:
+    def __init__(self, store: RedisSessionStore, session_id: str, phone_index: bytes) -> None:
         self.session: Session | None = None
-        self.committed = False
         self._store = store
-        self._wire = wire
-        self._token = uuid4().hex
+        self._token = next(store.tokens)
         self._keys = (f"ussd:session:{session_id}", f"ussd:lease:{session_id}", _newest_key(phone_index))
         self._prior: Session | None = None
+        self._committed = False
 
-    async def wait(self) -> None:
+    async def __aenter__(self) -> Self:
+        try:
+            self._wire = await self._store.line.wire()
+            await self._wait()
+        except RedisAway as problem:
+            raise StoreAway(str(problem)) from None
+        return self
+
+    async def _wait(self) -> None:
         """Take the lease, after whoever holds it."""
         while True:
-            took, *found = await self._wire.run(_CLAIM, self._keys, [self._token, self._store.lease_ms])
+            took, *found = await self._wire.run(_CLAIM, self._keys, (self._token, self._store.lease_ms))
             if took:
                 break
             await asyncio.sleep(WAIT_STEP_SECONDS)
-        self.session, self._prior = map(_unpacked, (*found, None, None)[:2])
+        if found[0]:
+            self.session = codec.decode(found[0])
+        elif found[1]:
+            self._prior = codec.decode(found[1])
 
     async def prior(self) -> Session | None:
         if self.session is None:
             return self._prior
         try:
-            return _unpacked(await self._wire.run(_READ_NEWEST, self._keys[2:], []))
+            packed = await self._wire.run(_READ_NEWEST, self._keys[2:], ())
         except RedisAway as problem:
             raise StoreAway(str(problem)) from None
+        return codec.decode(packed) if packed else None
 
     async def commit(self, session: Session) -> None:
         keys = (*self._keys[:2], _newest_key(session.phone_index))
         try:
-            kept = await self._wire.run(_COMMIT, keys, [self._token, codec.encode(session), self._store.ttl_ms])
+            kept = await self._wire.run(_COMMIT, keys, (self._token, codec.encode(session), self._store.ttl_ms))
         except RedisAway as problem:
             raise StoreAway(str(problem)) from None
         if not kept:
             raise LeaseLost()
-        self.committed = True
+        self._committed = True
 
-    async def release(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Let the next turn go on at once. If even that fails, it goes on when the lease has run out."""
+        if self._committed:
+            return
         try:
-            await self._wire.run(_RELEASE, [self._keys[1]], [self._token])
+            await self._wire.run(_RELEASE, self._keys[1:2], (self._token,))
         except RedisAway as problem:
             log.warning("ussd_lease_left", problem=str(problem))
 
 
 def _newest_key(phone_index: bytes) -> str:
     return f"ussd:newest:{phone_index.hex()}"
-
-
-def _unpacked(packed: bytes | None) -> Session | None:
-    return codec.decode(packed) if packed else None
