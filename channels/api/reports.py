@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Any, TypeVar
 
@@ -161,7 +161,15 @@ Maybe = TypeVar("Maybe", datetime, datetime | None)
 
 
 def exact(field: str, instant: Maybe) -> Maybe:
-    """Raises InvalidInput for an instant without its offset: Douala's and London's noon are an hour apart."""
-    if instant is not None and instant.tzinfo is None:
+    """Raises InvalidInput for an instant without its offset: Douala's and London's noon are an hour apart.
+
+    And for one of the hours at either end of Python's calendar that are beyond it in UTC.
+    """
+    if instant is None:
+        return instant
+    if instant.tzinfo is None:
         raise InvalidInput(field=field)
-    return instant
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(field=field) from None

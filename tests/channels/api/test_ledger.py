@@ -91,6 +91,8 @@ async def test_two_people_post_and_take_back_and_the_trail_tells(
         ({"lines": [{"debit": "expense:goodwill", "credit": "expense:sms", "amount": 5}]}, 422, "currency_mismatch"),
         ({"effective_at": "2026-11-20T10:00:00"}, 422, "invalid_input"),
         ({"effective_at": "2027-11-20T10:00:00Z"}, 422, "future_date"),
+        ({"effective_at": "0001-01-01T00:00:00+01:00"}, 422, "invalid_input"),
+        ({"effective_at": "9999-12-31T23:30:00-01:00"}, 422, "invalid_input"),
     ],
 )
 async def test_a_wrong_posting_is_refused_by_name(
@@ -118,6 +120,15 @@ async def test_a_period_is_closed_and_opened_again_by_two(
     shown = (await other.get("/api/v1/finance/periods")).json()
     assert [event["event"] for event in shown] == ["closing", "closed", "reopened"]
     assert shown[2]["actor"] != shown[2]["approved_by"]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:30:00-01:00", "2026-11-20T10:00:00"])
+@pytest.mark.parametrize("path", ["finance/audit-trail", "reports/accounts/float:campay:mtn/statement"])
+async def test_an_instant_outside_the_calendar_or_without_its_offset_is_refused(
+    desks: dict[str, Client], path: str, at: str
+) -> None:
+    answer = await desks["finance"].get(f"/api/v1/{path}", params={**WINDOW, "since": at})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
 
 async def test_only_finance_touches_the_books(customer: Client, wallet: str) -> None:
