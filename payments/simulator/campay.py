@@ -5,6 +5,7 @@ Where the documentation is silent the harsher reading was taken: a second `/coll
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -157,9 +158,13 @@ def call_back(networks: Networks, movement: Movement) -> None:
 
 def signature(networks: Networks) -> str:
     """The JWT that proves a callback to be CamPay's, and nothing about what it says."""
-    now = networks.clock.now()
-    claims = {"iat": now, "nbf": now, "exp": now + timedelta(hours=1), "source": "CamPay"}
-    return jwt.encode(claims, networks.settings.campay_webhook_key, algorithm="HS256")
+    return _signed(int(networks.now), networks.settings.campay_webhook_key)
+
+
+@lru_cache(maxsize=1)
+def _signed(now: int, key: str) -> str:
+    """The same for all that is told within a second."""
+    return jwt.encode({"iat": now, "nbf": now, "exp": now + 3600, "source": "CamPay"}, key, algorithm="HS256")
 
 
 # -- reads
@@ -267,7 +272,7 @@ async def holder_info(phone_number: FromQuery[str], networks: NamedDependency[Ne
     return {"full_name": handsets.subscriber(networks, _phone(phone_number)).name}
 
 
-def _keep_slash(request: Request[Any, Any, Any]) -> Redirect | None:
+async def _keep_slash(request: Request[Any, Any, Any]) -> Redirect | None:
     """Paths end in a slash: a GET without it is sent there, anything else does not exist."""
     if request.scope["raw_path"].endswith(b"/"):
         return None
