@@ -210,7 +210,7 @@ def _known(provider: str, carrier: str | None) -> None:
 
 
 async def sign_in(database: Database, username: str, roles: tuple[str, ...] = _ROLES) -> UUID:
-    """The staff user of one of `roles`, by password and one-time code: from STAFF_PASSWORD and STAFF_TOTP, else asked for."""
+    """The user of one of `roles`, by password and one-time code: from STAFF_PASSWORD and STAFF_TOTP, else asked for."""
     password = os.environ.get("STAFF_PASSWORD") or getpass(f"Password of {username}: ")
     totp = os.environ.get("STAFF_TOTP") or getpass("One-time code: ")
     tokens = await login.staff_login(database, username=username, password=password, totp=totp)

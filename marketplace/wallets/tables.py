@@ -1,4 +1,4 @@
-"""Top-ups that were asked for. The money itself is in the ledger."""
+"""Top-ups that were asked for, and who wants to hear of a low balance. The money itself is in the ledger."""
 
 from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, Uuid
 
@@ -17,4 +17,13 @@ top_up = Table(
     CheckConstraint("state IN ('PENDING', 'PAID', 'FAILED', 'EXPIRED')", name="state"),
     CheckConstraint("amount_xaf > 0", name="amount"),
     Index("ix_top_up_person_id", "person_id", "created_at"),
+)
+
+low_balance_alert = Table(
+    "low_balance_alert",
+    metadata,
+    Column("person_id", Uuid, ForeignKey("person.id"), primary_key=True),
+    Column("amount_xaf", Integer, nullable=False),  # the top-up that is offered
+    Column("told_at", DateTime(timezone=True)),
+    CheckConstraint("amount_xaf > 0", name="amount"),
 )

@@ -19,10 +19,12 @@ POLICIES = {
     "track.act": Policy("confirm", minutes=10),  # cancel, pay again, received
     "wallet": Policy("restart"),
     "wallet.top_up": Policy("confirm", minutes=10),
+    "wallet.again": Policy("confirm", minutes=10),
     "wallet.withdraw": Policy("confirm", minutes=10),
     "wallet.points": Policy("confirm", minutes=10),
     "wallet.statement": Policy("restart"),
     "wallet.limits": Policy("restart"),
+    "wallet.alert": Policy("restart"),
     "promotions": Policy("restart"),
     "rating": Policy("restart"),
     "staff": Policy("resume", minutes=10),  # orders and jobs move on without them

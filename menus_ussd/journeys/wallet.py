@@ -8,7 +8,9 @@ from core.money import format_xaf, parse_xaf
 from core.settings import Settings
 from marketplace.loyalty import service as loyalty
 from marketplace.payouts import withdrawals
+from marketplace.wallets import alerts
 from marketplace.wallets import service as wallets
+from marketplace.wallets.alerts import Alert
 from marketplace.wallets.service import Movement
 from menus_ussd.call import Call, End
 from menus_ussd.journeys import told
@@ -18,6 +20,7 @@ from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.journeys.points import points
 from menus_ussd.questions import Option
 
+DIGITS = {"top_up": "1", "statement": "2", "points": "3", "limits": "4", "alert": "5", "again": "6", "withdraw": "7"}
 STATEMENT_LINES = 12
 STATEMENT_DAYS = 90
 # What people call the journals that move a wallet; whatever is not here is "other".
@@ -38,17 +41,30 @@ async def wallet(call: Call) -> End:
     """Balance and points on one page, and what can be done with them."""
     balance = await call.look("wallet.balance", wallets.balance, person_id=call.person_id)
     held = await call.look("wallet.points", loyalty.points, person_id=call.person_id)
-    actions = ["top_up", "statement", "points", "limits"]
-    if call.database.settings.wallet_withdrawals:
-        actions.append("withdraw")
-    options = [Option(call.say(f"ussd.option.{action}"), action) for action in actions]
-    action = await call.choose("wallet", options, balance=format_xaf(balance), points=held)
+    alert = await call.look("wallet.alert", alerts.alert, person_id=call.person_id)
+    action = await call.choose("wallet", _actions(call, alert), balance=format_xaf(balance), points=held)
     call.enter(f"wallet.{action}")
+    if action == "again":
+        assert alert is not None, "it was offered"
+        return await _pay_in(call, alert.amount_xaf)
     return await ACTIONS[action](call)
 
 
+def _actions(call: Call, alert: Alert | None) -> list[Option]:
+    """Each with its digit for good, whatever else there is."""
+    offered = {name: call.say(f"ussd.option.{name}") for name in ("top_up", "statement", "points", "limits", "alert")}
+    if alert:
+        offered["again"] = call.say("ussd.option.again", amount=format_xaf(alert.amount_xaf))
+    if call.database.settings.wallet_withdrawals:
+        offered["withdraw"] = call.say("ussd.option.withdraw")
+    return [Option(label, name, digit=DIGITS[name]) for name, label in offered.items()]
+
+
 async def _top_up(call: Call) -> End:
-    amount = await call.ask("wallet.amount", amount_between(call.database.settings))
+    return await _pay_in(call, await call.ask("wallet.amount", amount_between(call.database.settings)))
+
+
+async def _pay_in(call: Call, amount: int) -> End:
     phone = await payer(call)
     await call.confirm("wallet.confirm", [Option(call.say("ussd.option.yes"), True)], amount=format_xaf(amount))
     await within(call, "payments")
@@ -95,6 +111,22 @@ async def _limits(call: Call) -> End:
     raise AssertionError("a page without options has no answer")
 
 
+async def _alert(call: Call) -> End:
+    """Whether a low balance is told, and which top-up is offered then."""
+    known = await call.look("wallet.alert_known", alerts.alert, person_id=call.person_id)
+    below = format_xaf(call.database.settings.low_balance_xaf)
+    if known:
+        amount = format_xaf(known.amount_xaf)
+        await call.choose(
+            "wallet.alert_off", [Option(call.say("ussd.option.alert_off"), "off")], below=below, amount=amount
+        )
+        await call.once("wallet.alert_gone", alerts.turn_off, person_id=call.person_id)
+        return End("ussd.wallet.alert_gone")
+    amount_xaf = await call.ask("wallet.alert_amount", amount_between(call.database.settings), below=below)
+    await call.once("wallet.alert_set", alerts.turn_on, person_id=call.person_id, amount_xaf=amount_xaf)
+    return End("ussd.wallet.alert_set", {"below": below, "amount": format_xaf(amount_xaf)})
+
+
 async def _withdraw(call: Call) -> End:
     """To the caller's own number, as much as came from it; the PIN last."""
     own = await call.look("wallet.withdrawable", withdrawals.withdrawable, person_id=call.person_id)
@@ -121,6 +153,7 @@ ACTIONS: dict[str, Callable[[Call], Awaitable[End]]] = {
     "statement": _statement,
     "points": points,
     "limits": _limits,
+    "alert": _alert,
     "withdraw": _withdraw,
 }
 

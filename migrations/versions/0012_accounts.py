@@ -1,4 +1,4 @@
-"""Referrals, ratings, points that lapse, forgotten PINs, and cases that customers open."""
+"""Referrals, ratings, points that lapse, forgotten PINs, cases that customers open, alerts of a low balance."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _ratings()
     _pins()
     _cases()
+    _alerts()
 
 
 def downgrade() -> None:
@@ -25,7 +26,7 @@ def downgrade() -> None:
     for table in ("restaurant", "driver"):
         op.drop_column(table, "stars")
         op.drop_column(table, "ratings")
-    for table in ("pin_reset", "order_rating", "referral", "referral_code"):
+    for table in ("low_balance_alert", "pin_reset", "order_rating", "referral", "referral_code"):
         op.drop_table(table)
     op.drop_index("ix_points_earned_unlapsed", "points_earned")
     op.drop_column("points_earned", "lapsed_at")
@@ -105,6 +106,16 @@ def _cases() -> None:
     op.execute(
         "CREATE UNIQUE INDEX uq_support_case_of_person ON support_case (person_id, kind, order_id)"
         " NULLS NOT DISTINCT WHERE closed_at IS NULL AND person_id IS NOT NULL"
+    )
+
+
+def _alerts() -> None:
+    op.create_table(
+        "low_balance_alert",
+        sa.Column("person_id", sa.Uuid, sa.ForeignKey("person.id"), primary_key=True),
+        sa.Column("amount_xaf", sa.Integer, nullable=False),
+        sa.Column("told_at", INSTANT),
+        sa.CheckConstraint("amount_xaf > 0", name="amount"),
     )
 
 

@@ -19,6 +19,7 @@ from marketplace.people import service as people
 from marketplace.ratings.tables import order_rating
 from marketplace.referrals import service as referrals
 from marketplace.referrals.tables import referral
+from marketplace.wallets import alerts
 from marketplace.wallets.tables import top_up
 from menus_ussd import session as codec
 from menus_ussd.assembly import build_ussd
@@ -138,7 +139,7 @@ async def test_stars_can_be_put_off_and_given_from_the_menu(database: Database, 
 
 
 @pytest.mark.parametrize(
-    ("dialled", "step"), [("45", "order.dishes"), ("4", "wallet"), ("2*1", "order.dishes"), ("3", "track.none")]
+    ("dialled", "step"), [("45", "order.dishes"), ("4", "wallet"), ("2*1", "order.dishes"), ("8", "more")]
 )
 async def test_stars_are_in_nobodys_way(database: Database, clock: ManualClock, dialled: str, step: str) -> None:
     await open_market(database, clock)
@@ -236,7 +237,7 @@ async def test_money_goes_back_to_the_number_it_came_from_after_the_pin(database
     await give(database, chart.wallet(mine), 7000)
     handset = phone(database, "s2")
     await handset.dial("4")
-    assert "5000F" in (await handset.say("5")).text
+    assert "5000F" in (await handset.say("7")).text
     assert (await handset.say("3000", "1")).step == "pin.enter"
     assert (await handset.say(PIN)).step == "ussd.wallet.withdrawn"
     async with database.reading() as tx:
@@ -248,6 +249,26 @@ async def test_where_withdrawals_are_closed_nobody_is_offered_one(database: Data
     await open_market(database, clock)
     await person(database)
     assert "Retirer" not in (await phone(database, "s1").dial("4")).text
+
+
+async def test_a_low_balance_is_told_to_who_asked_and_one_key_tops_up(database: Database, clock: ManualClock) -> None:
+    market = await open_market(database, clock)
+    mine = await person(database)
+    handset = phone(database, "s1")
+    await handset.dial("4")
+    assert (await handset.say("5", "2500")).step == "ussd.wallet.alert_set"
+    async with database.transaction() as tx:
+        await alerts.spending(tx, person_id=mine, amount_xaf=0)
+    assert "RECHARGE 2500" in (await market.texts(CUSTOMER))[-1]
+    told = phone(database, "s2")
+    page = await told.dial("4")
+    assert "6 Recharger 2500F" in page.text
+    assert (await told.say("6")).step == "wallet.confirm"
+    assert (await told.say("1")).step == "ussd.wallet.sent"
+    off = phone(database, "s3")
+    await off.dial("4")
+    assert (await off.say("5", "1")).step == "ussd.wallet.alert_gone"
+    assert "6 " not in (await phone(database, "s4").dial("4")).text
 
 
 # ---- friends ---------------------------------------------------------------------------------------------
