@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from uuid import UUID
 
-from gateway import books_verbs
+from gateway import books_verbs, coupon_verbs
 from gateway.verbs import Runner, Subparsers, Verb, formatted, instant, reasoned, signed, verbs_of
 
 # Kept here as words, so that the parser need not load what they mean; a test holds them to it.
@@ -23,6 +23,7 @@ def add_verbs(verbs: Subparsers, with_database: Runner) -> None:
     _reconciliation(verbs, verb)
     _providers(verbs, verb)
     books_verbs.add_verbs(verbs, with_database)
+    coupon_verbs.add_verbs(verbs, with_database)
 
 
 def _decisions(verbs: Subparsers, verb: Verb) -> None:

@@ -57,6 +57,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("customer", "cancel", "annuler?", "cancel", f"({NUMBER})?", customer.cancel, "same text"),
     Command("customer", "top_up", "recharger?", "topup", AMOUNT, customer.top_up, limit="payments"),
     Command("customer", "rate", "note", "rate", STARS, customer.rate, "same text"),
+    Command("customer", "find", "chercher?", "find", r" ?(?P<words>[a-z].{2,29})", customer.find),
     Command("customer", "help", "aide", "help", "", help_),
     Command("customer", "stop", "stop", "stop", "", customer.stop),
     Command("customer", "start", "start", "start", "", customer.start),
@@ -107,6 +108,7 @@ class Reading(msgspec.Struct, frozen=True):
     text: str  # plain, codes masked: what may be kept
     commands: tuple[Command, ...]
     parts: dict[str, str]
+    kitchen: int | None = None  # the restaurant's number, where the role word has it: RESTO45
 
     @property
     def language(self) -> str | None:
@@ -116,25 +118,29 @@ class Reading(msgspec.Struct, frozen=True):
 
 def read(text: str, roles: tuple[Role, ...]) -> Reading:
     """`text` as what a person with `roles` can mean by it. Work comes before one's own meals."""
-    words, roles = _chosen_role(plain(text).rstrip(".!?"), roles)
+    words, roles, kitchen = _chosen_role(plain(text).rstrip(".!?"), roles)
     matches = [(command, found) for command in COMMANDS if command.role in roles if (found := command.match(words))]
     matches = [match for match in matches if match[0].role != "customer"] or matches
     if len(matches) != 1:
-        return Reading(_mask(words, r"\d"), tuple(command for command, _ in matches), _parts(matches[:1]))
+        return Reading(_mask(words, r"\d"), tuple(command for command, _ in matches), _parts(matches[:1]), kitchen)
     command, found = matches[0]
     masked = words
     if "code" in found.re.groupindex:
         start, end = found.span("code")
         masked = words[:start] + _mask(words[start:end], r"\d") + words[end:]
-    return Reading(masked, (command,), _parts(matches))
+    return Reading(masked, (command,), _parts(matches), kitchen)
 
 
-def _chosen_role(words: str, roles: tuple[Role, ...]) -> tuple[str, tuple[Role, ...]]:
+def _chosen_role(words: str, roles: tuple[Role, ...]) -> tuple[str, tuple[Role, ...], int | None]:
+    """What follows the role word, the role, and the restaurant's number that may be glued to its word."""
     first, _, rest = words.partition(" ")
     for role in roles:
         if rest and first in ROLE_WORDS[role]:
-            return rest, (role,)
-    return words, roles
+            return rest, (role,), None
+    numbered = re.fullmatch(rf"(?:{'|'.join(ROLE_WORDS['restaurant'])})(\d{{2,6}})", first)
+    if rest and numbered and "restaurant" in roles:
+        return rest, ("restaurant",), int(numbered[1])
+    return words, roles, None
 
 
 def _parts(matches: list[tuple[Command, re.Match[str]]]) -> dict[str, str]:

@@ -1,14 +1,20 @@
 """What a customer asks by SMS."""
 
 from channels.sms.exchange import Ask, Reply, which
-from core.money import parse_xaf
+from core.gsm import fold, shorten
+from core.money import format_xaf, parse_xaf
+from marketplace.catalogue.queries import Dish, Restaurant
 from marketplace.loyalty import service as loyalty
 from marketplace.notifications import service as notifications
+from marketplace.ordering import choosing
 from marketplace.ordering import queries as orders
 from marketplace.ordering import service as ordering
 from marketplace.ordering.queries import Order
 from marketplace.ratings import service as ratings
 from marketplace.wallets import service as wallets
+
+# What fits one SMS.
+FOUND_DISHES, FOUND_NAME = 3, 12
 
 
 async def balance(ask: Ask) -> Reply:
@@ -54,6 +60,26 @@ async def cancel(ask: Ask) -> Reply:
             return Reply(None)
         case _:
             return which([f"{ask.parts['word'].upper()} {order.number}" for order in meant])
+
+
+async def find(ask: Ask) -> Reply:
+    """`CHERCHE ndole`: the cheapest dishes of that name, each with the number that one dials for it."""
+    words = ask.parts["words"]
+    found = await choosing.search(ask.tx, words=words)
+    code = ask.tx.settings.service_code.removesuffix("#")
+    if found.dishes:
+        lines = [_dish(dish, restaurant) for dish, restaurant in found.dishes[:FOUND_DISHES]]
+    else:
+        lines = [f"{one.number} {shorten(fold(one.name), FOUND_NAME)}" for one in found.restaurants[:FOUND_DISHES]]
+    if not lines:
+        return Reply("sms.found_nothing", {"words": words})
+    return Reply("sms.found", {"found": "; ".join(lines), "dial": f"{code}*{lines[0].split(' ')[0]}#"})
+
+
+def _dish(dish: Dish, restaurant: Restaurant) -> str:
+    """`45*12 Ndole, plantains 2500F Chez Mama`"""
+    name, where = (shorten(fold(text), FOUND_NAME) for text in (dish.name, restaurant.name))
+    return f"{restaurant.number}*{dish.number} {name} {format_xaf(dish.price_xaf)} {where}"
 
 
 async def rate(ask: Ask) -> Reply:

@@ -1,5 +1,6 @@
 """Which coupons a person may use now, to be shown before anybody has typed one."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,20 @@ from marketplace.promotions.service import NOTHING_CAME
 from marketplace.promotions.tables import coupon, coupon_person, coupon_use
 
 MOST_SHOWN = 10
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A coupon as staff see it: how often it is used, and what it has taken off orders."""
+
+    number: int
+    code: str
+    percent: int | None
+    amount_xaf: int | None
+    funder: str
+    usage_limit: int | None
+    used: int
+    given_xaf: int
+    valid_until: datetime
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -49,3 +64,12 @@ async def offers(tx: Tx, *, person_id: UUID) -> list[Offer]:
         .limit(MOST_SHOWN)
     )
     return [Offer(**row._mapping) for row in await tx.all(found)]
+
+
+async def standings(tx: Tx) -> list[Standing]:
+    """Every coupon, the newest first."""
+    live = coupon_use.c.coupon_id == coupon.c.id, coupon_use.c.released_at.is_(None)
+    given = select(func.coalesce(func.sum(coupon_use.c.discount_xaf), 0)).where(*live).scalar_subquery()
+    columns = [coupon.c[name] for name in Standing.__struct_fields__ if name != "given_xaf"]
+    found = select(*columns, given.label("given_xaf")).order_by(coupon.c.created_at.desc(), coupon.c.number)
+    return [Standing(**row._mapping) for row in await tx.all(found)]

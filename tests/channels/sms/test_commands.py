@@ -1,12 +1,14 @@
 """Commands from the phone to the answer: one message, one effect, and an answer that helps."""
 
 import asyncio
+import re
 
 import pytest
 from sqlalchemy import func, select
 
 from channels.sms.tables import incoming_sms
 from core.clock import ManualClock
+from core.gsm import sms_parts
 from core.limits import Limit, limits_of
 from ledger import chart
 from ledger.service import Leg, post
@@ -301,3 +303,12 @@ async def test_drivers_come_and_go_and_ask_for_help(phones: Phones) -> None:
     assert "SOS" in (await phones.ask(DRIVERS[0], "SOS") or "")
     assert "4821" in (await phones.ask(DRIVERS[0], "OUI 4821") or ""), "no such offer, said kindly"
     assert await phones.market.rows(select(func.count()).select_from(outgoing_sms)) == [(5,)]
+
+
+async def test_a_dish_is_found_by_its_name_with_the_number_to_dial(phones: Phones) -> None:
+    for words in ("CHERCHE ndole", "find Ndolé"):
+        answer = await phones.ask(CUSTOMER, words)
+        assert answer and re.search(r"\d+\*\d+ Ndol", answer) and re.search(r"\*237\*1\*\d+\*\d+#$", answer)
+        assert sms_parts(answer) == 1
+    assert (await phones.ask(CUSTOMER, "CHERCHE tantie") or "").endswith("Commander: *237*1*10#")
+    assert await phones.ask(CUSTOMER, "CHERCHE xyzzy") == "Rien trouvé pour xyzzy."
