@@ -151,7 +151,7 @@ class Engine:
             seen.of(session, "answered")
             seen.typed(fresh)
         reply = await self._answer(turn, session, at, typed, walking, deadline)
-        session.receipts.append(Receipt(*at, reply.text, reply.expects_input, reply.step, reply.form))
+        session.answer(Receipt(*at, reply.text, reply.expects_input, reply.step, reply.form))
         session.answered_ms = positions.milliseconds(self.database.clock.now())
         await claim.commit(session)
         return reply

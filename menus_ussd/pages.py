@@ -5,6 +5,7 @@ Names are shortened before a list is split; a split keeps whole lines and repeat
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from msgspec import Struct
@@ -142,10 +143,15 @@ def _lines(language: str, question: Question, options: Sequence[Option], limit: 
     """Every line of the question, folded, with names cut to `limit` septets."""
     head = _text(language, question.text_key, question.params, limit)
     lines = [Line(text) for text in head.split("\n")]
-    for number, option in enumerate(options, 1):
+    for number, option in zip(_numbers(), options, strict=False):
         label = gsm.fold(_fitted(option.label, limit) + _fitted(option.suffix, limit // 2))
-        lines.append(Line(label, option.digit or str(number), option.value))
+        lines.append(Line(label, option.digit or number, option.value))
     return lines
+
+
+def _numbers() -> Iterator[str]:
+    """1, 2, 3 and on, without the one that means more."""
+    return (str(number) for number in count(1) if str(number) != MORE)
 
 
 def _text(language: str, key: str, params: dict[str, object], limit: int) -> str:

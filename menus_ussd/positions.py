@@ -26,7 +26,7 @@ def position(keys: Keyring, turn: Turn, session: Session | None) -> Position:
     if turn.transcript is not None:
         return transcript_position(keys, turn.session_id or "", turn.transcript)
     count = turn.sequence if turn.sequence is not None else ""
-    own = len(session.receipts) if session else 0
+    own = session.receipts[-1].length + 1 if session else 0
     number = turn.sequence if turn.sequence is not None else own
     said = (turn.kind, str(count), turn.typed, turn.dialled)
     return Position(number, keys.fingerprint("typed", turn.session_id or turn.phone, *said))

@@ -10,6 +10,9 @@ from menus_ussd.turns import Form
 Asks = Literal["line", "text", "secret"]  # what answers a question: one of its lines, something typed, digits to hide
 
 
+# Of a session whose turns have no end, the first answer and so many of the newest are kept for those who ask again.
+MOST_RECEIPTS = 50
+
 ANSWERS = ("answer", "agreed", "secret")  # what a caller has said; "agreed": to something that commits them
 
 
@@ -98,6 +101,12 @@ class Session(Struct, kw_only=True, omit_defaults=True):
     def answers(self) -> int:
         """How many questions were answered: zero means home."""
         return sum(1 for entry in self.journal if entry.kind in ANSWERS)
+
+    def answer(self, receipt: Receipt) -> None:
+        """Keep what was answered to the newest request."""
+        self.receipts.append(receipt)
+        if len(self.receipts) > MOST_RECEIPTS + 1:
+            del self.receipts[1]
 
     def step_back(self) -> bool:
         """Drop the last answer and the looks after it. False when there is none, or an effect is in the way."""
