@@ -23,7 +23,7 @@ test: lint types ## lint, types and the whole test suite
 	@exec $(BIN)/pytest -n 2 --dist loadgroup
 
 test-long: .venv/.dev ## wave-sized runs: the ledger's planted mistakes, 100k journals, kills, PostgreSQL 15; payments in any order
-	@LONG=1 $(BIN)/pytest -m '' tests/ledger tests/payments/test_any_order_of_events.py $(ARGS)
+	@LONG=1 $(BIN)/pytest -m '' tests/ledger tests/payments/test_any_order_of_events.py tests/menus_ussd/test_callers.py $(ARGS)
 	@[ ! -x /usr/lib/postgresql/15/bin/postgres ] || TEST_DATABASE_URL= TEST_POSTGRES=15 exec $(BIN)/pytest tests/ledger $(ARGS)
 
 unit: .venv/.dev ## the test suite alone; ARGS= goes to pytest
