@@ -150,8 +150,12 @@ async def _receipt(tx: Tx, asked: Asked) -> Rows:
     order = await _order(tx, asked)
     for line in await tx.all(_LINES, {"id": order.id}):
         yield "dish", line.name, line.quantity, line.price_xaf, line.quantity * line.price_xaf
-    for name in ("delivery", "tax"):
-        amount = getattr(order, f"{name}_xaf")
+    for name, amount in (
+        ("discount", -order.discount_xaf),
+        ("delivery", order.delivery_xaf),
+        ("tax", order.tax_xaf),
+        ("tip", order.tip_xaf),
+    ):
         if amount:
             yield name, None, None, None, amount
 

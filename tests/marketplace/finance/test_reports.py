@@ -24,9 +24,11 @@ from ledger.service import Leg, post
 from marketplace import finance
 from marketplace.finance.orders import COMMISSION, ESCROW_AGEING, RECEIPT, TAX
 from marketplace.finance.people import DRIVER_PAY, PAYOUTS, POINTS_LIABILITY
+from marketplace.ordering.pricing import Extras
 from marketplace.payouts import service as payouts
 from payments.balances import PROVIDER_FLOAT, ask, remember
 from payments.providers.campay import Campay
+from tests.support.coupons import make_coupon
 from tests.support.town import DRIVER, KITCHEN, Town
 
 pytestmark = pytest.mark.anyio
@@ -235,16 +237,20 @@ async def test_providers_are_asked_and_their_answers_kept(town: Town) -> None:
 
 async def test_a_receipt_lists_what_was_paid_for(town: Town, settings: Settings, clock: ManualClock) -> None:
     msgspec.structs.force_setattr(settings, "tax_bp", 1000)
-    order = await town.paid()
+    coupon_id = await make_coupon(town.database)
+    order = await town.paid(cart=await town.cart(extras=Extras(coupon_id, 500)))
     asked = read(RECEIPT, now=clock.now(), subject=str(order.id))
     async with snapshot(town.database) as tx:
         receipt = await whole(tx, RECEIPT, asked)
     assert list(receipt.rows) == [
         ("dish", "Ndole+plantain", 2, 1250, 2500),
         ("dish", "Jus", 1, 500, 500),
+        ("discount", None, None, None, -1000),
         ("delivery", None, None, None, 800),
         ("tax", None, None, None, 300),
+        ("tip", None, None, None, 500),
     ]
+    assert sum(row[-1] for row in receipt.rows) == order.total_xaf
     assert (receipt.facts["order"], receipt.facts["restaurant"]) == (str(order.number), "Chez Mama")
 
 
