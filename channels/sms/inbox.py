@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from channels.sms import workplaces
 from channels.sms.africastalking import IncomingText
 from channels.sms.commands import ROLE_WORDS, Command, Reading, read
 from channels.sms.exchange import Ask, Reply, Role, which
@@ -24,7 +25,7 @@ from marketplace.delivery import service as delivery
 from marketplace.notifications.service import notify
 from marketplace.notifications.tables import outgoing_sms
 from marketplace.people import service as people
-from marketplace.people.service import Person
+from marketplace.people.service import Person, Roles
 
 ECHO_WINDOW = timedelta(seconds=60)
 HELP_WINDOW = timedelta(minutes=10)
@@ -41,6 +42,14 @@ class Outcome(msgspec.Struct, frozen=True):
     echo_key: str | None = None  # set when something changed that an echo must not change again
 
 
+class Sender(msgspec.Struct, frozen=True):
+    """Who sent a message, and everything they are, with the id of what they are it for."""
+
+    person: Person
+    roles: Roles
+    subjects: dict[Role, UUID]
+
+
 async def take(database: Database, message: IncomingText) -> None:
     """Obey one message, however often it is delivered. A refusal is an answer, too."""
     over_limit = await _over_limit(database, message)
@@ -48,7 +57,8 @@ async def take(database: Database, message: IncomingText) -> None:
     async with database.transaction() as tx:
         await tx.queue_up(f"sms:{message.phone}")
         person = await people.recognise(tx, phone=message.phone)
-        subjects = await _subjects(tx, person)
+        roles = await people.roles(tx, person_id=person.id)
+        subjects = _subjects(person, roles)
         reading = read(message.text, tuple(subjects))
         message_id = await _store(tx, message, reading)
         if message_id is None:
@@ -57,7 +67,7 @@ async def take(database: Database, message: IncomingText) -> None:
         if shut.is_on:
             outcome = Outcome(CLOSED, await _once_in_a_while(tx, message, CLOSED, _sorry(shut, tx.now)))
         else:
-            outcome = await _decide(tx, message, person, subjects, reading, language, over_limit)
+            outcome = await _decide(tx, message, Sender(person, roles, subjects), reading, language, over_limit)
         reply_id = await _answer(tx, person, language, outcome.reply)
         values = {"outcome": outcome.name, "echo_key": outcome.echo_key, "reply_id": reply_id}
         await tx.run(update(incoming_sms).where(incoming_sms.c.id == message_id).values(values))
@@ -90,11 +100,10 @@ def _same(message: IncomingText) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def _subjects(tx: Tx, person: Person) -> dict[Role, UUID]:
-    """Everything this person is, with the id of what they are it for."""
-    roles = await people.roles(tx, person_id=person.id)
+def _subjects(person: Person, roles: Roles) -> dict[Role, UUID]:
+    """Everything this person is, with the id of what they are it for; of several restaurants, of the first."""
     subjects: dict[Role, UUID | None] = {
-        "restaurant": roles.restaurant_id,
+        "restaurant": next(iter(roles.restaurants.values()), None),
         "driver": roles.driver_id,
         "customer": person.id,
     }
@@ -120,8 +129,7 @@ async def _store(tx: Tx, message: IncomingText, reading: Reading) -> UUID | None
 async def _decide(
     tx: Tx,
     message: IncomingText,
-    person: Person,
-    subjects: dict[Role, UUID],
+    sender: Sender,
     reading: Reading,
     language: str,
     over_limit: TooManyRequests | None,
@@ -129,14 +137,17 @@ async def _decide(
     """Run the command that was meant; ask back when it is not one."""
     match reading.commands:
         case ():
-            helps = Reply(f"sms.help_{next(iter(subjects))}", changed=False)
+            helps = Reply(f"sms.help_{next(iter(sender.subjects))}", changed=False)
             return Outcome(UNKNOWN, await _once_in_a_while(tx, message, UNKNOWN, helps))
         case (command,):
+            subject = await _subject(tx, sender, command, reading)
+            if isinstance(subject, Reply):
+                return Outcome("which_restaurant", subject)
             ask = Ask(
                 tx=tx,
-                person=person,
+                person=sender.person,
                 role=command.role,
-                subject_id=subjects[command.role],
+                subject_id=subject,
                 language=language,
                 parts=reading.parts,
                 key=f"sms:{message.provider}:{message.message_id}",
@@ -146,6 +157,16 @@ async def _decide(
             typed = reading.parts.get("word", "...")
             words = [ROLE_WORDS[command.role][language == "en"] for command in several]
             return Outcome("which_role", which([f"{word} {typed}".upper() for word in words]))
+
+
+async def _subject(tx: Tx, sender: Sender, command: Command, reading: Reading) -> UUID | Reply:
+    """Whom or what the command is about, or what to answer instead."""
+    if command.role != "restaurant":
+        return sender.subjects[command.role]
+    try:
+        return await workplaces.meant(tx, sender.roles.restaurants, command, reading)
+    except GatewayError as refusal:
+        return _refused(refusal)
 
 
 async def _obey(ask: Ask, command: Command, echo_key: str | None, over_limit: TooManyRequests | None) -> Outcome:

@@ -90,13 +90,6 @@ async def get_restaurant(tx: Tx, *, restaurant_id: UUID) -> Restaurant:
     return await _one(tx, _BY_ID, restaurant_id)
 
 
-async def restaurant_of_phone(tx: Tx, *, phone: str) -> Restaurant | None:
-    """The restaurant that the owner of this number (E.164) answers for."""
-    answering = select(restaurant_phone.c.restaurant_id).join(person)
-    restaurant_id = await tx.value(answering.where(person.c.phone_index == tx.keys.blind_index(phone)))
-    return None if restaurant_id is None else await get_restaurant(tx, restaurant_id=restaurant_id)
-
-
 async def restaurants_of(tx: Tx, *, person_id: UUID) -> list[Restaurant]:
     """The restaurants that a person answers for, by number."""
     return [Restaurant(**row) for row in await (await tx.driver()).fetch(_OF_PERSON, tx.now, person_id)]

@@ -36,13 +36,14 @@ restaurant = Table(
     CheckConstraint("commission_bp BETWEEN 0 AND 10000", name="commission"),
 )
 
-# Any of them may answer for the restaurant; a person answers for one restaurant only.
+# Any of them may answer for the restaurant; a person may answer for several restaurants.
 restaurant_phone = Table(
     "restaurant_phone",
     metadata,
     Column("restaurant_id", Uuid, ForeignKey("restaurant.id"), primary_key=True),
     Column("position", SmallInteger, primary_key=True, autoincrement=False),
-    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False, unique=True),
+    Column("person_id", Uuid, ForeignKey("person.id"), nullable=False),
+    UniqueConstraint("person_id", "restaurant_id"),
     CheckConstraint("position BETWEEN 1 AND 3", name="position"),
 )
 

@@ -10,7 +10,7 @@ from core.database import Tx
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
 from core.texts import LANGUAGES
-from marketplace.catalogue.tables import restaurant_phone
+from marketplace.catalogue.tables import restaurant, restaurant_phone
 from marketplace.people import pins
 from marketplace.people.errors import PinExists
 from marketplace.people.hashing import hash_pin
@@ -31,7 +31,7 @@ class Person(msgspec.Struct, frozen=True):
 class Roles(msgspec.Struct, frozen=True):
     """What a person is besides a customer."""
 
-    restaurant_id: UUID | None
+    restaurants: dict[int, UUID]  # by their numbers
     driver_id: UUID | None
 
 
@@ -106,14 +106,8 @@ async def set_pin(tx: Tx, *, person_id: UUID, pin: str, first: bool = False) -> 
 
 
 async def roles(tx: Tx, *, person_id: UUID) -> Roles:
-    """Which restaurant this person answers for, and which driver they are."""
-    row = await tx.one(
-        select(
-            select(restaurant_phone.c.restaurant_id)
-            .where(restaurant_phone.c.person_id == person_id)
-            .scalar_subquery()
-            .label("restaurant_id"),
-            select(driver.c.id).where(driver.c.person_id == person_id).scalar_subquery().label("driver_id"),
-        )
-    )
-    return Roles(row.restaurant_id, row.driver_id)
+    """Which restaurants this person answers for, and which driver they are."""
+    answering = select(restaurant.c.number, restaurant.c.id).join(restaurant_phone)
+    kitchens = await tx.all(answering.where(restaurant_phone.c.person_id == person_id).order_by(restaurant.c.number))
+    driver_id = await tx.value(select(driver.c.id).where(driver.c.person_id == person_id))
+    return Roles({row.number: row.id for row in kitchens}, driver_id)

@@ -56,9 +56,9 @@ async def test_every_restaurant_answers_by_phone_and_has_six_to_fourteen_dishes(
         assert [entry.number for entry in listed] == [*range(10, 21), 45]
         for entry in listed:
             assert 6 <= len(await catalogue.dishes(tx, restaurant_id=entry.id)) <= 14
-            first, *_ = await catalogue.restaurant_phones(tx, restaurant_id=entry.id)
-            assert summary.restaurant_phones[entry.number] == first
-            assert await catalogue.restaurant_of_phone(tx, phone=first) == entry
+            first, *_ = await catalogue.restaurant_staff(tx, restaurant_id=entry.id)
+            assert summary.restaurant_phones[entry.number] == first.phone
+            assert await catalogue.restaurants_of(tx, person_id=first.id) == [entry]
 
 
 async def test_dish_12_of_restaurant_45_is_where_the_printed_dial_says(database: Database) -> None:

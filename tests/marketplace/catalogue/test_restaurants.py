@@ -104,9 +104,10 @@ async def test_any_of_its_phones_answers_for_a_restaurant(database: Database, ma
     async with database.reading() as tx:
         phones = await catalogue.restaurant_phones(tx, restaurant_id=mama.id)
         assert phones == ["+237671000021", "+237671000045"]
-        assert [await catalogue.restaurant_of_phone(tx, phone=phone) for phone in phones] == [mama, mama]
-        assert await catalogue.restaurant_of_phone(tx, phone="+237670000001") is None
-        assert {person.language for person in await catalogue.restaurant_staff(tx, restaurant_id=mama.id)} == {"fr"}
+        staff = await catalogue.restaurant_staff(tx, restaurant_id=mama.id)
+        assert [await catalogue.restaurants_of(tx, person_id=person.id) for person in staff] == [[mama], [mama]]
+        assert await catalogue.restaurants_of(tx, person_id=uuid4()) == []
+        assert {person.language for person in staff} == {"fr"}
 
 
 async def test_delivered_orders_are_counted_for_life(database: Database, mama: Restaurant) -> None:

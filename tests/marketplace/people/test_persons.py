@@ -58,6 +58,6 @@ async def test_a_language_is_remembered_if_it_is_one_of_ours(database: Database)
 async def test_a_stranger_has_no_roles_and_no_person(database: Database) -> None:
     async with database.transaction() as tx:
         caller = await people.recognise(tx, phone=PHONE)
-        assert await people.roles(tx, person_id=caller.id) == people.Roles(None, None)
+        assert await people.roles(tx, person_id=caller.id) == people.Roles({}, None)
         with pytest.raises(NotFound):
             await people.get(tx, person_id=uuid4())
