@@ -4,9 +4,9 @@ A journey is run from its top at every turn, so it must depend on nothing but th
 """
 
 from asyncio import Timeout
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar, cast, get_type_hints, overload
 from uuid import UUID
 
@@ -97,9 +97,9 @@ class Call:
         self._deadline = deadline
         self._promising = promising
         self._cursor = 0
-        self._asked: Counter[str] = Counter()
+        self._asked: dict[str, int] = {}
 
-    @property
+    @cached_property
     def person_id(self) -> UUID:
         return UUID(self.session.person_id)
 
@@ -268,8 +268,8 @@ class Call:
 
     def _number(self, id: str) -> str:
         """The id of this asking: the second time in one run it is `id#2`."""
-        self._asked[id] += 1
-        return id if self._asked[id] == 1 else f"{id}#{self._asked[id]}"
+        times = self._asked[id] = self._asked.get(id, 0) + 1
+        return id if times == 1 else f"{id}#{times}"
 
     def _numbered(self, question: Question) -> Question:
         question.id = self._number(question.text_id)

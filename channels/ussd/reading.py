@@ -25,7 +25,7 @@ _NATIONAL_DIGITS = 9
 def pairs(body: bytes) -> dict[str, str]:
     """The fields of a form body or a query string; the last of a repeated one.
 
-    Nearly twice as fast as `parse_qsl`, which was a fifth of a turn: most values need no decoding.
+    Much faster than `parse_qsl`, which was a fifth of a turn: most of it needs no decoding, and the rest is ASCII.
     """
     try:
         parts = body.decode().split("&")
@@ -33,11 +33,24 @@ def pairs(body: bytes) -> dict[str, str]:
         raise Refusal("ussd.unreadable", "body") from None
     if len(parts) > MOST_FIELDS:
         raise Refusal("ussd.unreadable", "body")
-    return {_decoded(name): _decoded(value) for name, _, value in (part.partition("=") for part in parts)}
+    fields = {}
+    for part in parts:
+        name, _, value = part.partition("=")
+        if "%" in part or "+" in part:
+            name, value = _decoded(name), _decoded(value)
+        fields[name] = value
+    return fields
+
+
+_ASCII = {written: chr(code) for code in range(128) for written in (f"{code:02X}", f"{code:02x}")}
 
 
 def _decoded(text: str) -> str:
-    return unquote_plus(text) if "%" in text or "+" in text else text
+    plain, *escaped = text.replace("+", " ").split("%")
+    try:
+        return plain + "".join([_ASCII[part[:2]] + part[2:] for part in escaped])
+    except KeyError:  # longer characters, and what is no escape at all
+        return unquote_plus(text)
 
 
 def json_fields(body: bytes) -> dict[str, str]:
