@@ -2,27 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 
 from core import four_eyes
 from core.clock import business_day
 from core.database import Database
+from core.errors import GatewayError
 from gateway.simulation.networks import Movement
 from marketplace.ordering.outcomes import OUTCOMES
 from marketplace.people.tables import staff_user
 from payments import decisions, reconciliation
-from payments.decisions import Decisions, Ruling
+from payments.decisions import Decisions, Ruling, Waiting
 from payments.providers.registry import build
-from payments.states import Kind, PaymentState
 
-_LEFT = text("""
-    SELECT attempt.id, attempt.kind, attempt.settled_at, payment.state AS payment_state
-    FROM attempt JOIN payment ON payment.id = payment_id
-    WHERE attempt.state = 'REVIEW' AND NOT EXISTS (SELECT FROM review_closed WHERE attempt_id = attempt.id)
-""")
 _TRIES = 5
 _SENT = text("SELECT DISTINCT date_trunc('hour', sent_at) AS sent_at FROM attempt WHERE sent_at IS NOT NULL")
 
@@ -40,10 +34,12 @@ class Finance:
         """Rule on everything that waits for people; how much that was."""
         moved = {movement.our_id for movement in movements if movement.moved}
         async with self._database.reading() as tx:
-            left = await tx.all(_LEFT)
-        for row in left:
-            await self._rule(row.id, _ruling(row, moved=str(row.id) in moved))
-        return len(left)
+            waiting = await decisions.waiting(tx)
+        for one in waiting:
+            for ruling in _rulings(one, moved=str(one.attempt_id) in moved):
+                if await self._rule(one.attempt_id, ruling):
+                    break
+        return len(waiting)
 
     async def reconcile(self) -> None:
         """Compare every day on which something was sent: what a provider changed in silence is looked at again."""
@@ -65,12 +61,20 @@ class Finance:
         for provider in self._providers:
             await provider.close()
 
-    async def _rule(self, attempt_id: UUID, ruling: Ruling) -> None:
+    async def _rule(self, attempt_id: UUID, ruling: Ruling) -> bool:
+        """Whether it could be done."""
+        try:
+            await self._agree(attempt_id, ruling)
+        except GatewayError:
+            return False
+        return True
+
+    async def _agree(self, attempt_id: UUID, ruling: Ruling) -> None:
+        """In one transaction, so that a ruling that cannot be carried out leaves no proposal behind."""
         async with self._database.transaction() as tx:
             proposed = await decisions.propose(
                 tx, attempt_id=attempt_id, ruling=ruling, reason="seen at the provider", by=self._proposes
             )
-        async with self._database.transaction() as tx:
             approved = await four_eyes.approve(tx, proposal_id=proposed.id, by=self._approves)
             await self._decisions.carry_out(tx, approved)
 
@@ -82,10 +86,9 @@ async def two_of_finance(database: Database) -> Finance:
     return Finance(database, [row.id for row in staff])
 
 
-def _ruling(left: Row[Any], *, moved: bool) -> Ruling:
-    """What an honest pair decides about an attempt, knowing whether its money moved."""
-    if left.settled_at is None:
-        return Ruling.PAID if moved else Ruling.UNPAID
-    if left.kind == Kind.COLLECT:
-        return Ruling.RETURN
-    return Ruling.ACCEPT if left.payment_state == PaymentState.REVIEW else Ruling.ABSORB
+def _rulings(one: Waiting, *, moved: bool) -> Sequence[Ruling]:
+    """What an honest pair tries, the first first, knowing whether the money moved."""
+    if Ruling.PAID in one.rulings:
+        return (Ruling.PAID,) if moved else (Ruling.UNPAID,)
+    order = Ruling.TRUST, Ruling.RETURN, Ruling.KEEP, Ruling.ACCEPT, Ruling.UNPAID, Ruling.ABSORB
+    return [ruling for ruling in order if ruling in one.rulings]

@@ -3,24 +3,39 @@
 import asyncio
 import time
 
+import msgspec
 from sqlalchemy import text
 
 from core.clock import SharedClock
 from core.database import Database
 from gateway.simulation.networks import Networks
+from payments import holders
 
 _TICK_SECONDS = 0.1
 _HURRY = 5  # simulated seconds to one, while requests are under way by the hundred
 _LEAST_SKIP_SECONDS = 20.0
+_MOST_SKIP_SECONDS = 3600.0  # where money only looks again whether its rail is back, for up to a day
 _FURTHER = 1.1  # than what is due: what is due nearly at the same time is done in one go
 _ANSWER_SECONDS = 3.0  # as long as a request may be under way, its lease is not skipped
 
-_DUE = text("SELECT extract(epoch FROM min(next_check_at)) AS at FROM attempt WHERE next_check_at IS NOT NULL")
+_IDLE = "state = 'PREPARED' AND kind <> 'collect'"
+_DUE = text(f"""
+    SELECT extract(epoch FROM min(next_check_at) FILTER (WHERE {_IDLE})) AS idle,
+           extract(epoch FROM min(next_check_at) FILTER (WHERE NOT ({_IDLE}))) AS busy
+    FROM attempt WHERE next_check_at IS NOT NULL AND evidence IS DISTINCT FROM :people
+""")  # noqa: S608 - our own text
 _WAITING = text("""
     SELECT id, kind, provider, state, next_check_at AS at FROM attempt
     WHERE next_check_at IS NOT NULL ORDER BY next_check_at LIMIT 20
 """)
 _SENT = text("SELECT count(*) FROM attempt WHERE state = 'SENT'")
+
+
+class _Due(msgspec.Struct, frozen=True):
+    """When something happens next, in seconds since 1970; `idle`: no more than another look at money that waits."""
+
+    at: float
+    idle: bool
 
 
 class Passing:
@@ -30,6 +45,7 @@ class Passing:
         self._clock = clock
         self._database = database
         self._networks = networks
+        self._skip_seconds = _LEAST_SKIP_SECONDS
 
     async def hurry(self) -> None:
         """Let time run faster until cancelled."""
@@ -50,12 +66,13 @@ class Passing:
         """Whether nothing is due any more."""
         return await self._due() is None
 
-    async def _due(self) -> float | None:
-        """When the product or the networks do something next."""
+    async def _due(self) -> _Due | None:
+        """What the product or the networks do next. Money that waits for people is at rest until they decide."""
         async with self._database.reading() as tx:
-            ours = await tx.value(_DUE)
-        instants = [float(instant) for instant in (ours, await self._networks.next_at()) if instant is not None]
-        return min(instants, default=None)
+            ours = await tx.one(_DUE, {"people": holders.CHANGED})
+        told = ((ours.idle, True), (ours.busy, False), (await self._networks.next_at(), False))
+        found = [_Due(float(at), idle) for at, idle in told if at is not None]
+        return min(found, key=lambda due: due.at, default=None)
 
     async def _waiting(self) -> list[str]:
         now = self._clock.now()
@@ -66,12 +83,14 @@ class Passing:
         ]
         return [f"it is {now}, and not everything has come to rest", *ours]
 
-    async def _reach(self, due: float) -> None:
-        """Wait for what is being done; where nothing is, skip to `due`."""
-        ahead = due - self._clock.now().timestamp()
+    async def _reach(self, due: _Due) -> None:
+        """Wait for what is being done; where nothing is, skip to `due`, and in growing strides while all are idle."""
+        ahead = due.at - self._clock.now().timestamp()
         if ahead > 0:
             await self._answers()
-            self._clock.advance(max(ahead * _FURTHER, _LEAST_SKIP_SECONDS))
+            further = min(self._skip_seconds * 2, _MOST_SKIP_SECONDS)
+            self._skip_seconds = further if due.idle else _LEAST_SKIP_SECONDS
+            self._clock.advance(max(ahead * _FURTHER, self._skip_seconds))
         await asyncio.sleep(_TICK_SECONDS)
 
     async def _answers(self) -> None:

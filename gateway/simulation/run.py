@@ -91,6 +91,7 @@ def _environment(directory: Path, database_url: str) -> dict[str, str]:
         "PROVIDER_CONNECT_SECONDS": "1",
         "PROVIDER_READ_SECONDS": "2",
         "SWEEP_SECONDS": "0.2",
+        "CART_MINUTES": "1440",  # time is skipped: a payer who thinks again still wants that meal
         "WALLET_WITHDRAWALS": "true",
         "PASSWORD_HASH_KIB": "1024",
     }

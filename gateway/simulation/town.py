@@ -23,7 +23,6 @@ from marketplace.payouts import withdrawals
 from marketplace.people import service as people
 from marketplace.places.queries import Place
 from marketplace.places.tables import quarter
-from payments import service as payments
 
 _AT_ONCE = 8  # customers
 _ROUND_SECONDS = 0.25
@@ -33,7 +32,10 @@ _MTN, _ORANGE = "+23765{:07d}", "+23769{:07d}"
 # Per mille of those who could.
 _CANCELS, _PAYS_AGAIN, _REFUSES, _WITHDRAWS = 60, 400, 350, 500
 
-_EXPIRED = text("SELECT id FROM payment WHERE kind = 'collect' AND state = 'EXPIRED'")
+_EXPIRED = text("""
+SELECT payment.id, customer_order.id AS order_id, person_id FROM payment
+JOIN customer_order ON customer_order.id = reference WHERE payment.kind = 'collect' AND payment.state = 'EXPIRED'
+""")
 
 
 class Town:
@@ -66,7 +68,7 @@ class Town:
             for order in await self._rows(select(customer_order).where(customer_order.c.state == "OFFERED")):
                 await self._answer(order)
             for payment in await self._rows(_EXPIRED):
-                await self._think_again(payment.id)
+                await self._think_again(payment)
 
     async def _read_the_walls(self) -> None:
         """Restaurants with their dishes and phones, and the quarters."""
@@ -128,12 +130,13 @@ class Town:
             key=f"simulated:{new_id()}",
         )
 
-    async def _think_again(self, payment_id: UUID) -> None:
+    async def _think_again(self, payment: Row[Any]) -> None:
         """A payer whose payment expired may agree to another prompt, knowing that the first may still be live."""
-        if payment_id not in self._asked:
-            self._asked.add(payment_id)
+        if payment.id not in self._asked:
+            self._asked.add(payment.id)
             if self._hits(_PAYS_AGAIN):
-                await self._try(lambda tx: payments.retry(tx, payment_id=payment_id))
+                of = {"order_id": payment.order_id, "person_id": payment.person_id}
+                await self._try(lambda tx: service.pay_again(tx, **of))
 
     def _hits(self, per_mille: int) -> bool:
         return self._dice.randrange(1000) < per_mille
