@@ -7,6 +7,7 @@ the constraints that make its finding impossible.
 from sqlalchemy import text
 
 from core.database import Tx
+from ledger import chart
 
 # Of one kind; a damaged ledger should not fill the screen.
 _MOST = 100
@@ -134,10 +135,33 @@ _CHECKS = (
 )
 
 
+# Accounts that are alike, and one of them.
+_ALIKE = text("""
+SELECT min(code) AS code, kind, currency, min_balance, max_balance, count(*) AS accounts FROM account
+GROUP BY family, kind, currency, min_balance, max_balance ORDER BY 1
+""")
+
+
 async def audit(tx: Tx) -> list[str]:
     """One sentence for each thing that is wrong with the books; empty when they are sound."""
-    return [
+    found = [
         sentence.format(**row._mapping)
         for check, sentence in _CHECKS
         for row in await tx.all(text(f"{check} LIMIT {_MOST}"))
     ]
+    return [*found, *await _beside_the_chart(tx)]
+
+
+async def _beside_the_chart(tx: Tx) -> list[str]:
+    """Limits are set when an account is opened, and kept: one that has others was changed, or the chart was."""
+    found = []
+    for row in await tx.all(_ALIKE):
+        account = chart.named(row.code)
+        is_there = (row.kind, row.currency, row.min_balance, row.max_balance)
+        if account and is_there != (account.kind, account.currency, account.floor, account.ceiling):
+            found.append(
+                f"account {row.code}, one of {row.accounts} alike, is {row.kind} in {row.currency} from "
+                f"{row.min_balance} to {row.max_balance}; the chart says {account.kind} in {account.currency} from "
+                f"{account.floor} to {account.ceiling}"
+            )
+    return found

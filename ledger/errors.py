@@ -40,7 +40,7 @@ class AccountMismatch(InvalidPosting):
 
 
 class TooManyLegs(InvalidPosting):
-    """More than `journals.MAX_LEGS` legs."""
+    """More than `journals.MAX_LEGS` legs in a journal, or `journals.MAX_LEGS_TOGETHER` in one call."""
 
 
 class FutureDate(InvalidPosting):

@@ -23,7 +23,7 @@ from core.effects import KeyReused
 from core.errors import GatewayError
 from core.logs import logger
 from ledger.errors import LedgerBusy, PostingUnknown
-from ledger.journals import VERDICTS, Journal, Posted, check, fact, many, places, same_request
+from ledger.journals import MAX_LEGS_TOGETHER, VERDICTS, Journal, Posted, check, fact, many, places, same_request
 
 _LOOK = "SELECT locked_accounts($1)"
 _POST = f"SELECT journal_ids, verdicts FROM post_journals($1, false, {places(18, first=2)})"  # noqa: S608 - placeholders only
@@ -192,9 +192,13 @@ class GroupedPosting:
             await self._arrived.wait()
         shared = len(self._queue) >= 2 * _ENOUGH and self._busy < _LANES - 1
         wanted = min(_MOST, -(-len(self._queue) // (2 if shared else 1)))
-        batch = [self._queue.popleft() for _ in range(wanted)]
-        for waiting in batch:
+        batch: list[_Waiting] = []
+        legs = 0
+        while len(batch) < wanted and legs + len(self._queue[0].journal.legs) <= MAX_LEGS_TOGETHER:
+            waiting = self._queue.popleft()
             waiting.batch = batch
+            batch.append(waiting)
+            legs += len(waiting.journal.legs)
         return batch
 
     def _worth_while(self) -> bool:

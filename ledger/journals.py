@@ -33,6 +33,8 @@ from ledger.errors import (
 # Far above any real journal, and far enough below a bigint that no sum of them overflows.
 MAX_AMOUNT = 10**15
 MAX_LEGS = 1000
+# In one call of the posting functions: well under a second of the database's time.
+MAX_LEGS_TOGETHER = 5000
 
 
 # What the posting functions and the locks under them raise (migrations/sql/0008_*.sql).

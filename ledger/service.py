@@ -16,8 +16,8 @@ from core.database import Tx
 from core.effects import KeyReused
 from core.errors import NotFound
 from ledger.chart import Account
-from ledger.errors import NotReversible
-from ledger.journals import Journal, Leg, Posted, check, fact, many, places, single
+from ledger.errors import NotReversible, TooManyLegs
+from ledger.journals import MAX_LEGS_TOGETHER, Journal, Leg, Posted, check, fact, many, places, single
 
 __all__ = ("Journal", "Leg", "Posted", "balance", "post", "post_many", "reverse")
 
@@ -64,7 +64,12 @@ async def _post_all(tx: Tx, journals: Sequence[Journal], *, moving_on: bool = Fa
 
 
 async def post_many(tx: Tx, journals: Sequence[Journal]) -> list[Posted]:
-    """Write several journals with different keys in one call, all or none, in their order. Raises as `post` does."""
+    """Write several journals with different keys in one call, all or none, in their order.
+
+    Raises as `post` does, and TooManyLegs for more than MAX_LEGS_TOGETHER of them all.
+    """
+    if sum(len(journal.legs) for journal in journals) > MAX_LEGS_TOGETHER:
+        raise TooManyLegs()
     if len({journal.key for journal in journals}) < len(journals):
         raise KeyReused()
     for journal in journals:

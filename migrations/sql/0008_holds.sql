@@ -4,7 +4,7 @@ CREATE FUNCTION open_hold(
     hold_key text, fingerprint bytea, hold_kind text, wanted_code text, wanted_amount bigint,
     expires timestamptz, recorded timestamptz,
     OUT hold_id bigint, OUT replayed boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     first_fingerprint bytea;
     held_account bigint;
@@ -38,7 +38,7 @@ $$;
 
 CREATE FUNCTION end_hold(ended_id bigint, ending text, recorded timestamptz)
 RETURNS boolean  -- false: it had ended like this before
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     ended hold;
 BEGIN
@@ -66,7 +66,7 @@ CREATE FUNCTION capture_hold(
     codes text[], kinds text[], currencies text[], floors bigint[], ceilings bigint[], hots boolean[],
     leg_journals int[], debits int[], credits int[], amounts bigint[],
     OUT posted_id bigint, OUT replayed boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
     caught hold;

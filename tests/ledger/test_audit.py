@@ -72,6 +72,16 @@ async def test_empty_books_have_no_findings(database: Database) -> None:
             f"account {BEN.code} is liability of family wallet with sign 1: that cannot be",
         ),
         (
+            f"UPDATE account SET max_balance = 5000 WHERE code = '{BEN.code}'",
+            f"account {BEN.code}, one of 1 alike, is liability in XAF from 0 to 5000; "
+            "the chart says liability in XAF from 0 to None",
+        ),
+        (
+            "UPDATE account SET min_balance = -9 WHERE family = 'wallet'",
+            f"account {ANNA.code}, one of 2 alike, is liability in XAF from -9 to None; "
+            "the chart says liability in XAF from 0 to None",
+        ),
+        (
             f"UPDATE account SET family = 'purse' WHERE code = '{BEN.code}'",
             f"account {BEN.code} is liability of family purse with sign -1: that cannot be",
         ),

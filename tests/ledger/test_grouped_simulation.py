@@ -20,7 +20,7 @@ from core.settings import Settings
 from ledger import chart
 from ledger.errors import InsufficientFunds, LedgerBusy, PostingUnknown
 from ledger.grouped import GroupedPosting
-from ledger.journals import Journal, Leg, Posted, _details, _fingerprint
+from ledger.journals import MAX_LEGS_TOGETHER, Journal, Leg, Posted, _details, _fingerprint
 from tests.support.simulated import SimulatedLoop
 
 ACCOUNTS = [chart.Account(f"wallet:{n}", "liability") for n in range(6)]
@@ -211,6 +211,25 @@ def test_a_few_wait_for_the_lane_that_writes_but_not_for_ever() -> None:
 def test_many_do_not_wait_for_the_lane_that_writes() -> None:
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
         assert runner.run(_behind(3, 100)).calls[:2] == [3, 100]
+
+
+async def _wide(journals: int, legs_each: int) -> list[int]:
+    """How many legs each call brought."""
+    server = Standing()
+    server.go.set()
+    database = SimpleNamespace(settings=Settings(), clock=ManualClock(), drivers=server)
+    poster = GroupedPosting(cast(Database, database))
+    legs = [Leg(*ACCOUNTS[:2], 1)] * legs_each
+    await asyncio.gather(*(poster.post(Journal(key=str(n), kind="wide", legs=legs)) for n in range(journals)))
+    await poster.close()
+    return server.calls
+
+
+def test_no_batch_has_more_legs_than_the_database_should_take_at_once() -> None:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        calls = runner.run(_wide(30, 700))
+    assert sum(calls) == 30 * 700
+    assert max(calls) == 7 * 700 <= MAX_LEGS_TOGETHER
 
 
 async def simulate(seed: int, *, callers: int = 300, trouble: float = 0.05) -> tuple[Server, list[Caller]]:

@@ -85,6 +85,24 @@ async def test_what_is_held_is_still_there_and_cannot_be_spent(database: Databas
     await sound(database)
 
 
+async def test_plans_made_while_the_tables_are_tiny_still_use_the_indexes(database: Database, owner: Database) -> None:
+    """A plan lives as long as its connection: one that reads the whole table would do so when it has grown."""
+    await give(database, ANNA, 100)
+    async with owner.transaction() as tx:
+        await (await tx.driver()).execute("ANALYZE account, posting, hold")
+    async with database.transaction() as tx:
+        later = tx.now + timedelta(minutes=10)
+        for n in range(10):
+            taken = await hold(tx, key=f"t{n}", kind="reserved", account=ANNA, amount=2, expires_at=later)
+            freed = await hold(tx, key=f"f{n}", kind="reserved", account=ANNA, amount=2, expires_at=later)
+            await capture(tx, hold_id=taken.hold_id, key=f"c{n}", kind="bought", legs=[Leg(ANNA, BEN, 1)])
+            await release(tx, hold_id=freed.hold_id)
+        scans = await (await tx.driver()).fetch(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('account', 'posting', 'hold')"
+        )
+    assert {row["relname"]: row["seq_scan"] for row in scans} == {"account": 0, "posting": 0, "hold": 0}
+
+
 @pytest.mark.parametrize(
     "account",
     [

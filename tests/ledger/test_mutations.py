@@ -35,7 +35,7 @@ SEEN_BY_THE_MACHINE: dict[str, Mutation] = {
     "the wrong sign": ("post_leg", "balance - debit_sign * change", "balance + debit_sign * change"),
     "debit and credit exchanged": ("post_leg", "IF change > 0 THEN", "IF change < 0 THEN"),
     "the sequence stands still": ("post_leg", "version = version + 1", "version = version"),
-    "a hot account's row is written down": ("post_leg", "first.balance := NULL;", ""),
+    "a hot account's postings are numbered": ("post_leg", "first.version := NULL;", ""),
     "no ceiling": ("post_leg", "OR second.balance > second.max_balance", ""),
     "the wrong sign on the posting": (
         "post_journals",
@@ -148,6 +148,12 @@ NAMED: dict[str, tuple[Mutation | str, Callable[[Any], Coroutine[Any, Any, None]
     "a capture takes its key last": (
         ("capture_hold", "PERFORM pg_advisory_xact_lock(hashtextextended(keys[1], 8));", ""),
         lambda on: test_holds.test_a_capture_and_a_posting_under_one_key_do_not_wait_in_a_circle(
+            on["database"], on["owner"]
+        ),
+    ),
+    "holds plan for tiny tables": (
+        "ALTER FUNCTION open_hold RESET enable_seqscan; ALTER FUNCTION capture_hold RESET enable_seqscan",
+        lambda on: test_holds.test_plans_made_while_the_tables_are_tiny_still_use_the_indexes(
             on["database"], on["owner"]
         ),
     ),

@@ -4,6 +4,7 @@ import traceback
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from core.clock import ManualClock
@@ -20,9 +21,10 @@ from ledger.errors import (
     InvalidPosting,
     LedgerBusy,
     SameAccount,
+    TooManyLegs,
 )
-from ledger.journals import MAX_AMOUNT
-from ledger.service import Leg, balance, post
+from ledger.journals import MAX_AMOUNT, MAX_LEGS, MAX_LEGS_TOGETHER
+from ledger.service import Journal, Leg, balance, post, post_many
 from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +203,16 @@ async def test_a_lock_that_lasts_is_a_retryable_refusal(database: Database) -> N
                 await (await other.driver()).execute("SET LOCAL lock_timeout = '20ms'")
                 await post(other, key="waiter", kind="payment", legs=[Leg(ANNA, BEN, 1)])
     assert busy.value.retryable
+
+
+async def test_one_call_has_an_end(database: Database) -> None:
+    """What fits is written in one call; a leg more is refused before the database sees any of it."""
+    wide = [Journal(key=str(n), kind="wide", legs=[Leg(FLOAT, ANNA, 1)] * MAX_LEGS) for n in range(6)]
+    fitting = MAX_LEGS_TOGETHER // MAX_LEGS
+    with pytest.raises(TooManyLegs):
+        async with database.transaction() as tx:
+            await post_many(tx, [*wide[:fitting], msgspec.structs.replace(wide[fitting], legs=[Leg(FLOAT, ANNA, 1)])])
+    assert await count(database, "posting") == 0
+    async with database.transaction() as tx:
+        assert len(await post_many(tx, wide[:fitting])) == fitting
+    assert await held(database, ANNA) == MAX_LEGS_TOGETHER
