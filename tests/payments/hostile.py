@@ -16,7 +16,6 @@ from sqlalchemy import Row, select, text
 
 from core import four_eyes
 from core.errors import GatewayError
-from core.money import basis_points_up
 from ledger.chart import escrow
 from payments import decisions, doorbell, maintenance, service
 from payments.decisions import Decisions, Ruling, Waiting
@@ -25,103 +24,15 @@ from payments.providers.campay import Campay
 from payments.providers.protocol import Callback
 from payments.states import Kind
 from payments.tables import attempt, payment
+from tests.payments import faults
+from tests.payments.faults import CAMPAY_CALLS, MONEY_CALLS, Killed
 from tests.payments.house import House
-from tests.payments.network import FakeCampay, Spoiler, html, lost, refused_connection, says
-from tests.payments.pawapay_network import IDS, FakePawapay
+from tests.payments.movements import Movement
+from tests.payments.network import FakeCampay, Spoiler, says
+from tests.payments.pawapay_network import FakePawapay
 
-CAMPAY_CALLS = ("/collect/", "/withdraw/", "/transaction/", "/history/", "/balance/", "/token/")
-PAWAPAY_CALLS = (*(f"{verb} {noun}" for verb in ("POST", "GET") for noun in IDS), "GET wallet-balances")
-MONEY_CALLS = ("/collect/", "/withdraw/", *(f"POST {noun}" for noun in IDS))
-
-TECHNICAL = "PROVIDER_TEMPORARILY_UNAVAILABLE"
 HOLDERS = ("NGO BIYONG Esther", "TCHATCHOUA Paul")
-
-
-def _rejected(code: str) -> Spoiler:
-    return says(200, status="REJECTED", failureReason={"failureCode": code})
-
-
-# What a call is answered instead, by the name of the fault.
-_ANYWHERE: Mapping[str, Spoiler] = {
-    "lost": lost,
-    "html": html(502),
-    "empty": says(200),
-    "broken": says(500, message="x"),
-    "conflict": says(409),
-    "unlisted": says(400, error_code="ER999", message="x"),
-    "unreachable": refused_connection,
-    "token": says(401, detail="Invalid token."),
-}
-_CAMPAY: Mapping[str, Spoiler] = {
-    "refused": says(400, error_code="ER201", message="x"),
-    "technical": says(403, detail="Withdrawals are off."),
-    "low_float": says(400, error_code="ER301", message="x"),
-}
-_PAWAPAY: Mapping[str, Spoiler] = {
-    "refused": _rejected("AMOUNT_OUT_OF_BOUNDS"),
-    "technical": _rejected(TECHNICAL),
-    "low_float": _rejected("PAWAPAY_WALLET_OUT_OF_FUNDS"),
-}
-BEFORE = (*_ANYWHERE, *_CAMPAY)
-# After the effect. A refusal that lets another provider try at once must be true: nothing could guard against it.
-AFTER = ("lost", "html", "empty", "broken", "conflict", "unlisted", "refused")
-
 ANNE, BORIS = uuid4(), uuid4()
-
-
-class Killed(BaseException):
-    """The worker ends here."""
-
-
-def _kill() -> httpx.Response:
-    raise Killed
-
-
-class Movement:
-    """One movement at a provider, whichever that is."""
-
-    def __init__(self, provider: str, row: dict[str, Any], our_id: str, kind: str, words: tuple[str, str]) -> None:
-        self.provider = provider
-        self.row = row
-        self.our_id = our_id
-        self.collects = kind in ("collect", "deposits")
-        self._words = dict(zip(("SUCCESSFUL", "FAILED"), words, strict=True))
-
-    @property
-    def amount_xaf(self) -> int:
-        """What it moves, whatever it says."""
-        told = self.row.get("moves", self.row["amount"])
-        return int(float(told))
-
-    def is_now(self, status: str) -> bool:
-        return bool(self.row["status"] == self._words[status])
-
-    @property
-    def under_way(self) -> bool:
-        return self.row["status"] not in self._words.values()
-
-    @property
-    def failed_technically(self) -> bool:
-        return self.is_now("FAILED") and "failureReason" in self.row
-
-    def become(self, status: str) -> None:
-        if status == "TECHNICAL" and self.provider == "pawapay":
-            self.row["failureReason"] = {"failureCode": TECHNICAL}
-        self.row["status"] = self._words["FAILED" if status == "TECHNICAL" else status]
-
-    def misstate(self, how: str) -> None:
-        """It moves another amount than it was asked to, or does not say how much in whole francs."""
-        asked_xaf = self.amount_xaf
-        told = {"none": "None", "fraction": f"{asked_xaf}.0000000000000001"}
-        self.row["amount"] = told.get(how) or str(asked_xaf + {"more": 100, "less": -100}[how])
-        self.row["moves"] = asked_xaf if how in told else self.row["amount"]
-
-    @property
-    def effect_xaf(self) -> int:
-        """What it did to our float when it was successful."""
-        if self.collects:
-            return self.amount_xaf - basis_points_up(self.amount_xaf, 250)
-        return -self.amount_xaf - basis_points_up(self.amount_xaf, 100)
 
 
 class World:
@@ -318,18 +229,17 @@ class World:
 
     async def spoil(self, call: str, when: str, fault: str) -> None:
         """The next answer to `call` is another one, before or after the call had its effect."""
-        own = _CAMPAY if call in CAMPAY_CALLS else _PAWAPAY
-        answer = _ANYWHERE.get(fault) or own[fault]
+        wrong = faults.answer(call, fault)
         lies = when == "after" and fault == "refused" and call in MONEY_CALLS
-        self._script(call, when).append(self._lying(call, answer) if lies else answer)
+        self._script(call, when).append(self._lying(call, wrong) if lies else wrong)
 
-    def _lying(self, call: str, answer: Spoiler) -> Spoiler:
+    def _lying(self, call: str, refusal: Spoiler) -> Spoiler:
         provider = "campay" if call in CAMPAY_CALLS else "pawapay"
 
         def answered() -> httpx.Response:
             newest = [movement for movement in self.movements() if movement.provider == provider][-1]
             self.refused.add(newest.our_id)
-            return answer()
+            return refusal()
 
         return answered
 
@@ -341,7 +251,7 @@ class World:
 
     async def crash(self, call: str, when: str) -> None:
         """The worker that makes the next such call dies of it."""
-        self._script(call, when).append(_kill)
+        self._script(call, when).append(faults.kill)
 
     def _script(self, call: str, when: str) -> Any:
         network = self.campay if call in CAMPAY_CALLS else self.pawapay

@@ -22,7 +22,8 @@ from ledger.chart import (
     restaurant_payable,
 )
 from payments.tables import attempt
-from tests.payments.hostile import AFTER, BEFORE, CAMPAY_CALLS, HOLDERS, MONEY_CALLS, PAWAPAY_CALLS, World
+from tests.payments.faults import AFTER, BEFORE, CAMPAY_CALLS, MONEY_CALLS, PAWAPAY_CALLS
+from tests.payments.hostile import HOLDERS, World
 from tests.payments.house import House
 from tests.payments.pawapay_network import IDS, FakePawapay
 
