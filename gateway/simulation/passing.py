@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 import msgspec
 from sqlalchemy import text
@@ -16,6 +17,7 @@ _HURRY = 5  # simulated seconds to one, while requests are under way by the hund
 _LEAST_SKIP_SECONDS = 20.0
 _MOST_SKIP_SECONDS = 3600.0  # where money only looks again whether its rail is back, for up to a day
 _FURTHER = 1.1  # than what is due: what is due nearly at the same time is done in one go
+_ENDLESS = timedelta(days=60)  # the longest schedule of reads lasts nine days, and a late callback begins it anew
 _ANSWER_SECONDS = 3.0  # as long as a request may be under way, its lease is not skipped
 
 _IDLE = "state = 'PREPARED' AND kind <> 'collect'"
@@ -54,12 +56,17 @@ class Passing:
             self._clock.advance(_TICK_SECONDS * (_HURRY - 1))
 
     async def until_quiet(self, seconds: float) -> list[str]:
-        """Skip from one thing to the next until nothing is due any more; what still was after `seconds`."""
-        ends = time.monotonic() + seconds
+        """Skip from one thing to the next until nothing is due any more; else what still is.
+
+        It gives up when nothing could be skipped for `seconds` of real time, and when every schedule should long have
+        ended: how fast the machine is has no part in it.
+        """
+        begun, skipped = self._clock.now(), time.monotonic()
         while (due := await self._due()) is not None:
-            if time.monotonic() > ends:
+            if time.monotonic() > skipped + seconds or self._clock.now() > begun + _ENDLESS:
                 return await self._waiting()
-            await self._reach(due)
+            if await self._reach(due):
+                skipped = time.monotonic()
         return []
 
     async def is_quiet(self) -> bool:
@@ -83,8 +90,11 @@ class Passing:
         ]
         return [f"it is {now}, and not everything has come to rest", *ours]
 
-    async def _reach(self, due: _Due) -> None:
-        """Wait for what is being done; where nothing is, skip to `due`, and in growing strides while all are idle."""
+    async def _reach(self, due: _Due) -> bool:
+        """Wait for what is being done; where nothing is, skip to `due`, and in growing strides while all are idle.
+
+        Whether time was skipped.
+        """
         ahead = due.at - self._clock.now().timestamp()
         if ahead > 0:
             await self._answers()
@@ -92,6 +102,7 @@ class Passing:
             self._skip_seconds = further if due.idle else _LEAST_SKIP_SECONDS
             self._clock.advance(max(ahead * _FURTHER, self._skip_seconds))
         await asyncio.sleep(_TICK_SECONDS)
+        return ahead > 0
 
     async def _answers(self) -> None:
         """Give requests that are under way the time to be answered."""

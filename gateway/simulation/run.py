@@ -39,7 +39,7 @@ _PROMPT_SECONDS = 1000  # longer than the product waits for a payment, so that p
 _LATE_SECONDS = 960.0
 _WATCH_SECONDS = 0.2
 _STOP_SECONDS = 5.0
-_QUIET_SECONDS = 300.0  # and one more for each order
+_QUIET_SECONDS = 300.0  # without anything to skip to; and one more for each order
 _ROUNDS = 5  # people's decisions may set money in motion, which may need decisions
 _READY_SECONDS = 60.0
 

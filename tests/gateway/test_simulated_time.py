@@ -42,3 +42,17 @@ async def test_a_day_of_waiting_for_a_rail_is_skipped_in_strides(
     assert await Passing(shared, database, idle).until_quiet(PATIENCE_SECONDS) == []  # type: ignore[arg-type]
     assert await house.states() == ["DEAD"]
     assert idle.asked < 100  # it looks again every 30 seconds
+
+
+async def test_what_nobody_does_is_told(database: Database, clock: ManualClock, tmp_path: Path) -> None:
+    shared = SharedClock.make(tmp_path / "clock", clock.now())
+    house = House(database, clock, FakeCampay(clock))
+    database.clock = shared
+    await house.pay_out()
+
+    class Sweepless(Idle):
+        async def next_at(self) -> None:
+            """Nobody works: what is due stays due."""
+
+    left = await Passing(shared, database, Sweepless(house)).until_quiet(0.5)  # type: ignore[arg-type]
+    assert len(left) == 2 and "PREPARED" in left[1]
