@@ -89,6 +89,18 @@ class HoldExceeded(Conflict):
     text_key = "error.hold_exceeded"
 
 
+class NotSealed(Conflict):
+    """The journal is too new to be proven; a worker seals every few seconds."""
+
+    text_key = "error.not_sealed"
+
+
+class NotAsSealed(Conflict):
+    """Somebody changed the journal after it was sealed, or the seal: `gateway doctor --deep` says which."""
+
+    text_key = "error.not_as_sealed"
+
+
 class PostingUnknown(Unavailable):
     """The database was lost while it answered: the same key tells whether the journal was posted."""
 

@@ -31,6 +31,14 @@ class NoReceipt(Exception):
     """Why there is no receipt, or why one proves nothing; a sentence."""
 
 
+class NoSuchJournal(NoReceipt):
+    """There is nothing under this number."""
+
+
+class NotSealedYet(NoReceipt):
+    """It is too new; a moment later there is a receipt."""
+
+
 class Proof(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the journal is in its seal's Merkle tree (RFC 6962), and its neighbours from the bottom, in hexadecimal."""
 
@@ -65,14 +73,14 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def issue(tx: Tx, *, journal_id: int) -> Receipt:
-    """The receipt of a journal. Raises NoReceipt: none of that number, not sealed yet, or not as it was sealed."""
+    """The receipt of a journal. Raises NoSuchJournal, NotSealedYet, or NoReceipt when it is not as it was sealed."""
     driver = await tx.driver()
     found = await read_journals(driver, after=journal_id - 1, up_to=journal_id)
     if not found:
-        raise NoReceipt(f"There is no journal {journal_id}.")
+        raise NoSuchJournal(f"There is no journal {journal_id}.")
     row = await tx.first(_SEAL, {"journal": journal_id})
     if row is None:
-        raise NoReceipt(f"Journal {journal_id} is not sealed yet; a worker does that every few seconds.")
+        raise NotSealedYet(f"Journal {journal_id} is not sealed yet; a worker does that every few seconds.")
     leaves = unpack(row.leaves)
     if leaves.get(journal_id) != found[0].leaf():
         raise NoReceipt(f"Journal {journal_id} is not what seal {row.number} saw: see `gateway doctor --deep`.")

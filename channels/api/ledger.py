@@ -1,4 +1,4 @@
-"""What finance does to the books themselves: postings by hand, reversals, and closing periods.
+"""What finance does to the books themselves: postings by hand, reversals, closing periods, and receipts of journals.
 
 Proposals are approved where all are (`finance.approve`).
 """
@@ -18,11 +18,14 @@ from channels.api.finance import Reason
 from channels.api.inputs import TheCaller, TheDatabase
 from channels.api.reports import exact
 from channels.api.views import Body
+from core.errors import NotFound
 from core.four_eyes import Proposal
 from ledger import manual, periods
+from ledger.errors import NotAsSealed, NotSealed
 from ledger.journals import MAX_AMOUNT
 from ledger.manual import Line, Wish
 from ledger.periods import Event
+from ledger.receipts import NoReceipt, NoSuchJournal, NotSealedYet, Receipt, issue
 from ledger.trail import Deed, trail
 
 Code = Annotated[str, Meta(pattern="^[a-z0-9:_.-]{1,100}$", description="An account of the chart.")]
@@ -86,6 +89,20 @@ async def audit_trail(database: TheDatabase, since: FromQuery[datetime], until: 
     """Who wanted what by hand and why, who decided, and the journal of it; proposed from `since` to before `until`."""
     async with database.reading() as tx:
         return await trail(tx, since=exact("since", since), until=exact("until", until))
+
+
+@get("/finance/journals/{journal:int}/receipt", responses=problems(401, 403, 404, 409))
+async def issue_receipt(journal: Annotated[int, PathParameter(ge=1, le=2**62)], database: TheDatabase) -> Receipt:
+    """What proves that the journal is in the books as it says, to anybody who has the published head of its seal."""
+    try:
+        async with database.reading() as tx:
+            return await issue(tx, journal_id=journal)
+    except NoSuchJournal:
+        raise NotFound() from None
+    except NotSealedYet:
+        raise NotSealed() from None
+    except NoReceipt:
+        raise NotAsSealed() from None
 
 
 @get("/finance/periods", responses=problems(401, 403))

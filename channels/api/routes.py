@@ -104,6 +104,7 @@ def _finance() -> Router:
             ledger.propose_posting,
             ledger.propose_reversal,
             ledger.audit_trail,
+            ledger.issue_receipt,
             ledger.list_periods,
             ledger.close_period,
             ledger.propose_reopening,

@@ -7,14 +7,18 @@ import httpx
 import pyotp
 import pytest
 from litestar import Litestar
+from sqlalchemy import text
 
 from core.clock import ManualClock
 from core.database import Database
 from gateway.seed import SeedSummary
 from ledger import chart
+from ledger.receipts import verify
+from ledger.seals import Seals
 from ledger.service import Leg, balance, post
 from marketplace.people import service as people
 from tests.channels.api.conftest import CUSTOMER, Client
+from tests.ledger.sealing import damage, seal_all
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +124,24 @@ async def test_a_period_is_closed_and_opened_again_by_two(
     shown = (await other.get("/api/v1/finance/periods")).json()
     assert [event["event"] for event in shown] == ["closing", "closed", "reopened"]
     assert shown[2]["actor"] != shown[2]["approved_by"]
+
+
+async def test_a_receipt_proves_a_journal_and_nothing_that_was_changed(
+    desks: dict[str, Client], database: Database, owner: Database, wallet: str
+) -> None:
+    desk = desks["finance"]
+    async with database.reading() as tx:
+        journal = (await tx.one(text("SELECT journal_id FROM posting WHERE key = 'gift'"))).journal_id
+    path = f"/api/v1/finance/journals/{journal}/receipt"
+    assert (await desk.get(path)).json()["code"] == "not_sealed"
+    await seal_all(Seals(database))
+    receipt = verify((await desk.get(path)).content)
+    assert (receipt.journal.journal, receipt.journal.legs[0].credit_account) == (journal, wallet)
+    unknown = await desk.get(f"/api/v1/finance/journals/{journal + 1000}/receipt")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert (await desk.get("/api/v1/finance/journals/0/receipt")).status_code == 422
+    await damage(owner, "UPDATE posting SET amount = 1001 WHERE key = 'gift'")
+    assert (await desk.get(path)).json()["code"] == "not_as_sealed"
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:30:00-01:00", "2026-11-20T10:00:00"])
