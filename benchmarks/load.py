@@ -48,7 +48,10 @@ class BadAnswer(AssertionError):
 async def run(
     target: Target, script: Script, *, connections: int, seconds: float, per_second: float | None = None
 ) -> Result:
-    """Hold conversations for `seconds`; as fast as answers come, or evenly at `per_second` requests over all."""
+    """Hold conversations for `seconds`; as fast as answers come, or evenly at `per_second` requests over all.
+
+    A connection whose script has no other conversation ends before.
+    """
     loop = asyncio.get_running_loop()
     pause = connections / per_second if per_second else 0.0
     started = perf_counter()
@@ -115,7 +118,10 @@ class _Caller(asyncio.Protocol):
         body = next(self._talk, None)
         if body is None:
             self._talk = self._script()
-            body = next(self._talk)
+            body = next(self._talk, None)
+        if body is None:
+            self._end(None)
+            return
         self._sent = perf_counter()
         self._transport.write(self._target.request(body))
 

@@ -13,9 +13,10 @@ the turns use. So the processor's time tells more than the clock: what the web p
 """
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain, count, cycle, islice
+from itertools import count, cycle, islice
 from statistics import median
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -72,17 +73,37 @@ class Callers:
         for transcript in TALK:
             yield f"{common}&text={transcript}".encode()
 
-    def open(self, talks: int) -> Script:
-        """Many talks at once on each connection, a turn of one after a turn of the other."""
+
+class OpenTalks:
+    """So many talks at once, each connection holding its share of them: a turn of one after a turn of the other."""
+
+    def __init__(self, callers: Callers, talks: int) -> None:
+        self._callers = callers
+        self._shares = [[callers.talk() for _ in range(talks // CONNECTIONS)] for _ in range(CONNECTIONS)]
+
+    def opening(self) -> Script:
+        """Every talk up to somewhere in its middle; each connection ends when its talks have come so far."""
+        shares = iter(self._shares)
+
+        def prelude() -> Iterator[bytes]:
+            for number, talk in enumerate(next(shares, [])):
+                yield from islice(talk, 1 + number % (len(TALK) - 1))
+
+        return prelude
+
+    def going_on(self) -> Script:
+        """All talks, for as long as it takes; a new one for each that ends."""
+        shares = cycle(self._shares)
 
         def interleaved() -> Iterator[bytes]:
-            under_way = [islice(self._endless(), n % len(TALK), None) for n in range(talks // CONNECTIONS)]
-            yield from map(next, cycle(under_way))
+            share = next(shares)
+            for place in cycle(range(len(share))):
+                if (body := next(share[place], None)) is None:
+                    share[place] = self._callers.talk()
+                    body = next(share[place])
+                yield body
 
         return interleaved
-
-    def _endless(self) -> Iterator[bytes]:
-        return chain.from_iterable(self.talk() for _ in count())
 
 
 def phone(number: int) -> str:
@@ -137,8 +158,9 @@ async def measure(rivals: dict[str, Rival]) -> None:
         show(name, [row[name] for row in rounds], floors)
     redis = rivals[REDIS]
     for number in OPEN_SESSIONS:
-        script = callers.open(number)
-        pairs = [(await redis.race(script), await rivals[BARE].race(callers.talk)) for _ in range(ROUNDS)]
+        talks = OpenTalks(callers, number)
+        await redis.race(talks.opening(), seconds=math.inf)
+        pairs = [(await redis.race(talks.going_on()), await rivals[BARE].race(callers.talk)) for _ in range(ROUNDS)]
         show(f"Redis, {number:,} open sessions", [pair[0] for pair in pairs], [pair[1] for pair in pairs])
     half = median([row[REDIS].result.per_second for row in rounds]) / 2
     even = [await redis.race(callers.talk, per_second=half) for _ in range(ROUNDS)]
