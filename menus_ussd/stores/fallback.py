@@ -1,4 +1,4 @@
-"""Sessions in Redis while it answers, and in PostgreSQL while it does not (docs/decisions/0016).
+"""Sessions in Redis while it answers, and in PostgreSQL while it does not (docs/decisions/0022).
 
 The rule: a turn that Redis cannot begin or end is begun or ended in PostgreSQL. From then on, for as long as a session
 may be kept there, a turn holds its session in both places and goes on from the newer copy; it is kept in Redis again,
