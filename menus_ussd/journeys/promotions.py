@@ -20,7 +20,7 @@ async def promotions(call: Call) -> End:
     """The code to give away, what it has brought, the place to enter another's, and what is offered."""
     mine = await call.draft("referral.mine", referrals.standing, person_id=call.person_id)
     may_enter = await call.look("referral.may_enter", referrals.may_enter, person_id=call.person_id)
-    offers = await call.look("promotions.offers", coupons.offers, person_id=call.person_id)
+    offers = await call.look("promotions.counting", coupons.offers, person_id=call.person_id)
     actions = (["enter_code"] if may_enter else []) + (["offers"] if offers else [])
     options = [Option(call.say(f"ussd.option.{action}"), action) for action in actions]
     facts = {"code": mine.code, "credit": format_xaf(mine.credit_xaf)}

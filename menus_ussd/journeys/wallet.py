@@ -98,7 +98,7 @@ def _line(call: Call, movement: Movement) -> str:
 
 
 async def _limits(call: Call) -> End:
-    used = await call.look("wallet.limits", wallets.limits, person_id=call.person_id)
+    used = await call.look("wallet.used", wallets.limits, person_id=call.person_id)
     reserved = await call.look("wallet.reserved", wallets.reserved, person_id=call.person_id)
     facts = {
         "day": used.day_xaf,
