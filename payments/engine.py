@@ -38,7 +38,7 @@ _GRACE_SECONDS = 5
 _WRITES = 3
 # Open transactions per attempt that is being advanced: the rest of its time it waits for a provider.
 _WRITERS_SHARE = 0.02
-# A sweep goes on while there is more to do, but comes back to its caller now and then.
+# A lane of a sweep goes on while there is more to do, but comes back to its caller now and then.
 _ROUNDS = 20
 # Attempts claimed in one transaction: enough to share its cost, few enough to lock them for milliseconds only.
 _PAGE = 25
@@ -67,6 +67,7 @@ class Engine:
         self._places = asyncio.Semaphore(concurrency)
         self._writers = asyncio.Semaphore(max(2, int(concurrency * _WRITERS_SHARE)))
         self._acceptances = Acceptances(self._transaction)
+        self._busy: set[UUID] = set()  # what this worker's sweeps are just about
 
     async def advance(self, attempt_id: UUID | str) -> None:
         """Send or read one attempt, if that is due. Safe at any time, from anywhere, as often as one likes."""
@@ -81,32 +82,47 @@ class Engine:
 
     async def sweep(self) -> int:
         """Advance what is due, a lost job's attempts included, and keep the providers' health; how many."""
-        room, done = self._lookup.room(), 0
+        room = self._lookup.room()
         async with self._database.reading() as tx:
             ids = await due.at_slow(tx, room)
-        for _ in range(_ROUNDS):
-            async with self._database.reading() as tx:
-                page = await due.oldest(tx, slow=list(room), limit=self._concurrency)
-            ids += page
-            await asyncio.gather(*(self._advance_many(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE)))
-            done += len(ids)
-            ids = []
-            if len(page) < self._concurrency:
-                break
+        at_slow = (self._advance_many(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE))
+        lanes = (self._lane(list(room)) for _ in range(0, self._concurrency, _PAGE))
+        done = await asyncio.gather(*at_slow, *lanes)
         await self._health.write()
         await self._health.probe()
+        return sum(done)
+
+    async def _lane(self, slow: list[str]) -> int:
+        """Advance page after page of what is due at any provider but the `slow` ones; how many."""
+        done = 0
+        for _ in range(_ROUNDS):
+            async with self._database.reading() as tx:
+                oldest = await due.oldest(tx, slow=slow, limit=self._concurrency + len(self._busy))
+            page = [each for each in oldest if each not in self._busy][:_PAGE]  # the others are on other lanes
+            done += await self._advance_many(page) if page else 0
+            if len(page) < _PAGE:
+                break
         return done
 
-    async def _advance_many(self, ids: Sequence[UUID]) -> None:
-        """Claim in one transaction what takes no more than a claim, and advance the others one by one."""
+    async def _advance_many(self, ids: Sequence[UUID]) -> int:
+        """Claim in one transaction what takes no more than a claim, and advance the others one by one; how many."""
+        self._busy.update(ids)
         try:
-            claimed, others = await self._claim_many(ids)
+            claimed, others = await self._claim_what_can_be(ids)
+            steps = [self._safely(case.attempt.id, partial(step, case)) for case, step in claimed]
+            singly = [self._safely(other, partial(self.advance, other)) for other in others]
+            await asyncio.gather(*steps, *singly)
+        finally:
+            self._busy.difference_update(ids)
+        return len(ids)
+
+    async def _claim_what_can_be(self, ids: Sequence[UUID]) -> tuple[list[tuple[Case, _Step]], Iterable[UUID]]:
+        """Those that were claimed with what follows, and those that are left for one by one."""
+        try:
+            return await self._claim_many(ids)
         except Exception:  # of one of them: together they would fail again and again
             log.exception("payments.claim")
-            claimed, others = [], ids
-        steps = [self._safely(case.attempt.id, partial(step, case)) for case, step in claimed]
-        singly = [self._safely(other, partial(self.advance, other)) for other in others]
-        await asyncio.gather(*steps, *singly)
+            return [], ids
 
     async def _claim_many(self, ids: Sequence[UUID]) -> tuple[list[tuple[Case, _Step]], Iterable[UUID]]:
         """Those that were claimed with what follows, and those that need a transaction of their own."""
