@@ -34,6 +34,16 @@ async def rate(call: Call) -> End:
     return End("ussd.rating.done")
 
 
+async def rate_one(call: Call, order_id: UUID) -> End:
+    """Stars for this order, if it has none yet."""
+    meals = await call.look("rating.meals", ratings.ratable, person_id=call.person_id)
+    meal = next((meal for meal in meals if meal.order_id == order_id), None)
+    if meal is None:
+        return End("error.already_rated")
+    await _give(call, meal)
+    return End("ussd.rating.done")
+
+
 async def _give(call: Call, meal: Ratable) -> None:
     """The meal, then the ride; what was keyed for the meal is on the second page, where one can still go back."""
     facts = {"number": meal.number, "restaurant": Name(meal.restaurant_name)}

@@ -4,12 +4,14 @@ from typing import Any
 
 from core.errors import NotFound
 from core.money import format_xaf
+from marketplace.ordering import scheduling
 from marketplace.ordering import service as ordering
 from marketplace.ordering.service import Order
 from menus_ussd.call import Call, End
 from menus_ussd.journeys import told
 from menus_ussd.journeys.help import complain_about
 from menus_ussd.journeys.limits import within
+from menus_ussd.journeys.rating import rate_one
 from menus_ussd.journeys.tip import tip
 from menus_ussd.questions import Name, Option
 
@@ -22,7 +24,7 @@ ACTIONS = {
     "ACCEPTED": ("cancel_cooked", "problem"),
     "READY": ("cancel_cooked", "problem"),
     "PICKED_UP": ("received", "problem"),
-    "DELIVERED": ("tip", "problem"),
+    "DELIVERED": ("tip", "problem", "rate"),
 }
 EFFECTS = {
     "cancel": (ordering.cancel, told.CANCELLED),
@@ -49,7 +51,7 @@ async def _show(call: Call, order: Order) -> End:
     facts: dict[str, Any] = {
         "number": order.number,
         "restaurant": Name(order.restaurant_name),
-        "state": call.say(f"ussd.state.{order.state.lower()}"),
+        "state": _state(call, order),
         "total": format_xaf(order.total_xaf),
     }
     if order.delivery_code:
@@ -59,6 +61,12 @@ async def _show(call: Call, order: Order) -> End:
         action = await call.choose("track.order", options, **facts)
     call.enter("track.act")
     return await OTHERWISE[action](call, order) if action in OTHERWISE else await _act(call, order, action)
+
+
+def _state(call: Call, order: Order) -> str:
+    if order.deliver_at and order.state == "PAID":
+        return call.say("ussd.state.scheduled", when=scheduling.told(order.deliver_at))
+    return call.say(f"ussd.state.{order.state.lower()}")
 
 
 async def _act(call: Call, order: Order, action: str) -> End:
@@ -74,6 +82,10 @@ async def _act(call: Call, order: Order, action: str) -> End:
 
 async def _problem(call: Call, order: Order) -> End:
     return await complain_about(call, order_id=order.id, number=order.number)
+
+
+async def _rate(call: Call, order: Order) -> End:
+    return await rate_one(call, order.id)
 
 
 async def _pay_again(call: Call, order: Order) -> End:
@@ -92,4 +104,4 @@ async def _nothing(call: Call) -> End:
     raise AssertionError("a menu without lines has no answer")
 
 
-OTHERWISE = {"pay_again": _pay_again, "problem": _problem, "tip": tip}
+OTHERWISE = {"pay_again": _pay_again, "problem": _problem, "rate": _rate, "tip": tip}

@@ -151,6 +151,20 @@ async def test_stars_are_in_nobodys_way(database: Database, clock: ManualClock, 
     assert (await handset.say("00")).step == "rating.meal", "at home there is time"
 
 
+async def test_a_meal_is_rated_where_it_was_tracked(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    assert "3 Noter" in (await handset.dial("3")).text
+    assert (await handset.say("3")).step == "rating.meal"
+    assert (await handset.say("5", "6")).step == "ussd.rating.done"
+    assert await ratings(database) == [(5, None)]
+    again = phone(database, "s2")
+    await again.dial("3")
+    assert (await again.say("3")).step == "error.already_rated"
+
+
 # ---- points ----------------------------------------------------------------------------------------------
 
 
