@@ -252,6 +252,7 @@ class Caller:
     async def _send(self, transcript: str) -> Reply:
         here = self.handset.transcript
         mortal = self.world.store.dies
+        self.world.clock.advance(seconds=1)  # nobody does two things at one instant
         reply = await self.handset.send(transcript)
         self.handset.transcript = here
         self.world.turns += 1

@@ -117,7 +117,8 @@ async def test_an_id_that_is_given_out_again_is_another_session(
 
 async def test_an_input_of_a_session_we_lost_ends_politely(engine: Engine) -> None:
     lost = await Wire(engine, "never seen").say("1", language="en")
-    assert lost.text == "Session lost. Dial *237*1# again to continue." and not lost.expects_input
+    assert lost.text == "Session perdue. Recomposez *237*1# pour continuer.", "the caller's own language goes first"
+    assert not lost.expects_input
     assert (await Wire(engine, None, phone=OTHER).say("1", service_code="*138#")).text.count("*138#") == 1
 
 

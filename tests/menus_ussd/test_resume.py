@@ -58,6 +58,15 @@ async def redialled(engine: Engine, dialled: str = "", *inputs: str, phone: str 
     return (await handset.say(*inputs)).step if inputs else reply.step
 
 
+async def key_of(engine: Engine, dialled: str, label: str, *, phone: str = CUSTOMER) -> str:
+    """The key of a line, on whatever page of the menu it stands."""
+    handset = Handset(engine, f"looking for {label}", phone)
+    page = await handset.dial(dialled)
+    while label not in page.text:
+        page = await handset.say("98")
+    return next(line.split()[0] for line in page.text.split("\n") if label in line)
+
+
 # ---- policies --------------------------------------------------------------------------------------------
 
 
@@ -74,10 +83,8 @@ async def test_what_is_only_looked_at_is_asked_for_anew(engine: Engine, dialled:
 
 
 async def test_a_new_pin_is_chosen_from_the_beginning(engine: Engine) -> None:
-    handset = Handset(engine, "s1", CUSTOMER)
-    page = await handset.dial("8")
-    number = next(line[0] for line in page.text.split("\n") if "PIN" in line)
-    assert (await handset.say(number)).step.startswith("pin.")
+    pin = await key_of(engine, "8", "PIN")
+    assert (await dropped(engine, "8", pin)).startswith("pin.")
     assert await redialled(engine) == "home"
 
 
@@ -92,7 +99,8 @@ async def test_a_top_up_is_confirmed_again_and_forgotten_sooner(engine: Engine, 
 async def test_a_withdrawal_shows_its_amount_again_before_the_pin(engine: Engine, market: Market) -> None:
     await with_pasts(market.database)
     await has_topped_up(market.database, RICH)
-    assert await dropped(engine, "4", "5", "500", "1", phone=RICH) == "pin.enter"
+    withdraw = await key_of(engine, "4", "Retirer", phone=RICH)
+    assert await dropped(engine, "4", withdraw, "500", "1", phone=RICH) == "pin.enter"
     assert await redialled(engine, "", "1", phone=RICH) == "wallet.withdraw_confirm"
     assert await redialled(engine, "", "1", "1", phone=RICH, session="s3") == "pin.enter"
     assert await redialled(engine, "", "1", "1", PIN, phone=RICH, session="s4") == "ussd.wallet.withdrawn"
