@@ -75,13 +75,14 @@ class TokensView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RestaurantView(msgspec.Struct, frozen=True):
-    """`number` is stable for life; `state` is open, busy or closed."""
+    """`number` is stable for life; `state` is open, busy or closed; `rating` is 1 to 5, once three people have said."""
 
     number: int
     name: str
     quarter_name: str
     state: str
     preparation_minutes: int
+    rating: float | None
 
 
 class DishView(msgspec.Struct, frozen=True):
@@ -127,6 +128,7 @@ class NewQuote(Body):
     place: NewPlace
     coupon: Annotated[str, Meta(pattern="^[A-Za-z0-9]{3,20}$")] | None = None  # its number or its word
     tip_xaf: Annotated[int, Meta(ge=0, le=MOST_TIP_XAF, description="Whole XAF, all of it the driver's.")] = 0
+    deliver_at: Annotated[datetime, Meta(tz=True, description="A half hour of today or tomorrow.")] | None = None
 
 
 class LineView(msgspec.Struct, frozen=True):
@@ -190,6 +192,7 @@ class OrderView(msgspec.Struct, frozen=True):
     pay_with: str
     place_label: str
     placed_at: datetime
+    deliver_at: datetime | None
     eta_at: datetime | None
     delivery_code: str | None
     driver_phone: str | None

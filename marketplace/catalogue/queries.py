@@ -26,6 +26,9 @@ class Restaurant(msgspec.Struct, frozen=True):
     preparation_minutes: int
     delivered_orders: int
     commission_bp: int | None
+    opens_minute: int  # of the day, in Douala: when meals can be ordered for
+    closes_minute: int
+    rating: float | None  # 1 to 5, once three people have said
 
 
 class Dish(msgspec.Struct, frozen=True):
@@ -43,7 +46,8 @@ class Dish(msgspec.Struct, frozen=True):
 _RESTAURANT = """
     SELECT restaurant.id, number, restaurant.name, zone_id, quarter.name AS quarter_name,
         CASE WHEN state_until <= $1 THEN 'open' ELSE state END AS state,
-        preparation_minutes, delivered_orders, commission_bp
+        preparation_minutes, delivered_orders, commission_bp, opens_minute, closes_minute,
+        CASE WHEN ratings >= 3 THEN round(stars::numeric / ratings, 1)::float8 END AS rating
     FROM restaurant JOIN quarter ON quarter.id = quarter_id
 """
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from core.errors import GatewayError, InvalidInput
+from marketplace.catalogue import queries as catalogue
 from marketplace.catalogue.tables import restaurant
 from marketplace.people.tables import driver
 from marketplace.ratings import service as ratings
@@ -98,3 +99,13 @@ async def test_a_page_asks_by_itself_once_and_the_order_can_still_be_rated(town:
     assert await ask(town, order.id) is None
     await rate(town, stars=5)
     assert (await sums(town))[:2] == (5, 1)
+
+
+async def test_a_restaurant_shows_its_average_once_three_have_said(town: Town) -> None:
+    shown = []
+    for stars in (5, 4, 4):
+        await town.handed_over()
+        await rate(town, stars=stars)
+        async with town.database.reading() as tx:
+            shown.append((await catalogue.get_restaurant(tx, restaurant_id=town.restaurant_id)).rating)
+    assert shown == [None, None, 4.3]
