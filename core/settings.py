@@ -152,6 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cart_reminder_minutes: Positive = 3  # after a cart was left behind: one SMS with a number to go on at
     cart_reminders_per_day: int = 1  # to one customer; 0: none
     quote_minutes: Positive = 10
+    group_minutes: Positive = 60  # how long others may add to a group's cart
     menu_age_seconds: float = 5.0  # how old a shown menu may be; orders are always checked against today's
     login_code_seconds: Positive = 300
     login_code_attempts: Positive = 5
@@ -184,6 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_auth: str = "5/15minutes"
     rate_payments: str = "3/5minutes"
     rate_orders: str = "3/minute"
+    rate_dials: str = "60/5minutes"  # of one phone; a talk that goes on is never stopped
     rate_address: str = "600/minute"
     api_body_bytes: Positive = 32 * 1024  # D21
     callback_body_bytes: Positive = 4 * 1024

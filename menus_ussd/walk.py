@@ -38,7 +38,7 @@ HOSTILE = (
     "z" * 161,
 )
 MENU_LINES = 7
-DIALS = ("1", "3", "3*4821", "45", "45*1*2", "77", "99999999999", "²³", "2*1*1", "98", "00", *HOSTILE)
+DIALS = ("1", "3", "3*4821", "6", "6*4821", "45", "45*1*2", "77", "99999999999", "²³", "2*1*1", "98", "00", *HOSTILE)
 VISITS = 2  # by how many paths each phone leaves each question; hostile input is tried at the first of them
 
 

@@ -42,7 +42,7 @@ async def make_quote(
             restaurant_id=restaurant.id,
             lines=await _lines(tx, restaurant.id, data),
             place=_place(database.keys, data),
-            extras=Extras(tip_xaf=data.tip_xaf),
+            extras=Extras(tip_xaf=data.tip_xaf, deliver_at=data.deliver_at),
             channel=CHANNEL,
         )
         if data.coupon:

@@ -57,6 +57,7 @@ WITH_A_PAST = (REGULAR, NO_RAIL, UNPAID, EXPIRED, OFFERED, ON_THE_WAY, BUSY, RIC
 SAMPLES: Mapping[str, Sequence[str]] = {
     "order.restaurant": ("ndo", "xyz"),
     "order.found": ("tan", "0x0"),
+    "group.number": ("1000", "12"),
     "order.coupon": ("9999",),
     "order.coupon_again": ("mboa",),
     "place.quarter": ("bon", "Bépanda", "xyz"),

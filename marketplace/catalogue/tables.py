@@ -27,6 +27,8 @@ restaurant = Table(
     Column("state", Text, nullable=False, server_default="open"),
     Column("state_until", DateTime(timezone=True)),  # then it is open again; NULL: until they say so
     Column("preparation_minutes", SmallInteger, nullable=False),
+    Column("opens_minute", SmallInteger, nullable=False, server_default="480"),  # of the day, in Douala
+    Column("closes_minute", SmallInteger, nullable=False, server_default="1320"),
     Column("delivered_orders", Integer, nullable=False, server_default="0"),  # in its life: the commission's step (D7)
     Column("commission_bp", SmallInteger),  # overrides the steps
     Column("stars", Integer, nullable=False, server_default="0"),  # of all ratings together
@@ -34,6 +36,7 @@ restaurant = Table(
     CheckConstraint("state IN ('open', 'busy', 'closed')", name="state"),
     CheckConstraint("number >= 10 AND number <> 98", name="number"),  # 98 is "more" on every page
     CheckConstraint("commission_bp BETWEEN 0 AND 10000", name="commission"),
+    CheckConstraint("0 <= opens_minute AND opens_minute < closes_minute AND closes_minute <= 1440", name="hours"),
 )
 
 # Any of them may answer for the restaurant; a person may answer for several restaurants.

@@ -4,7 +4,7 @@ Every change makes a new version, and an order is of one version: confirming the
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,14 @@ from core.drivers import Row
 from core.errors import InvalidAmount, InvalidInput, NotFound
 from core.ids import new_id
 from marketplace.catalogue import queries as catalogue
-from marketplace.ordering.errors import DishUnavailable, EmptyCart, PlaceMissing, RestaurantClosed
+from marketplace.ordering import scheduling
+from marketplace.ordering.errors import (
+    DishUnavailable,
+    EmptyCart,
+    PlaceMissing,
+    RestaurantClosed,
+    TimeNotOffered,
+)
 from marketplace.ordering.pricing import Extras, Line, PricedLine, quoted
 from marketplace.ordering.tables import cart, customer_order, order_line
 from marketplace.places.queries import Place
@@ -66,9 +73,9 @@ MOST_TIP_XAF = 50_000
 # The hottest statements of a USSD talk: plain SQL, each alone in its round trip.
 _COLUMNS = (
     "restaurant_id, lines, quarter_id, landmark_id, directions, contact_phone, coupon_id, tip_xaf,"
-    " channel, saved_at, discarded_at"
+    " deliver_at, channel, saved_at, discarded_at"
 )
-_VALUES = "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL"
+_VALUES = "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL"
 _ADD = f"""
     INSERT INTO cart (id, person_id, version, {_COLUMNS}) VALUES ($1, $2, 1, {_VALUES}) RETURNING *
 """  # noqa: S608 - made of constants
@@ -110,6 +117,7 @@ async def save(
         *place_columns(place).values(),
         extras.coupon_id,
         extras.tip_xaf,
+        extras.deliver_at,
         channel,
         tx.now,
         record_class=Row,
@@ -143,6 +151,15 @@ async def add_coupon(tx: Tx, *, person_id: UUID, cart_id: UUID, typed: str) -> C
     )
 
 
+async def hours(tx: Tx, *, cart_id: UUID) -> dict[date, list[datetime]]:
+    """When the cart's meal can be had, by day of Douala. Raises NotFound, and what `quote` raises."""
+    row = await tx.first(select(cart).where(cart.c.id == cart_id))
+    if row is None:
+        raise NotFound()
+    today = await quoted(tx, place=place_of(row), **contents_of(row) | {"extras": Extras()})
+    return scheduling.offered(tx, restaurant=today.restaurant, km=today.tariff.km)
+
+
 async def open_cart(tx: Tx, *, person_id: UUID) -> Cart | None:
     """The customer's newest cart, if it is younger than `cart_minutes` and can still be ordered.
 
@@ -153,7 +170,7 @@ async def open_cart(tx: Tx, *, person_id: UUID) -> Cart | None:
         return None
     try:
         return await _cart(tx, row, order_id=row.order_id)
-    except (RestaurantClosed, DishUnavailable):
+    except (RestaurantClosed, DishUnavailable, TimeNotOffered):
         return None
 
 
@@ -231,7 +248,7 @@ def lines_of(row: Any) -> list[Line]:
 
 
 def extras_of(row: Any) -> Extras:
-    return Extras(row.coupon_id, row.tip_xaf)
+    return Extras(row.coupon_id, row.tip_xaf, row.deliver_at)
 
 
 async def _checked(tx: Tx, restaurant_id: UUID, lines: Sequence[Line]) -> list[Line]:

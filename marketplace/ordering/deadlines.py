@@ -15,6 +15,7 @@ from core.logs import logger
 from marketplace.catalogue import service as catalogue
 from marketplace.delivery import service as delivery
 from marketplace.ordering import messages, settlement
+from marketplace.ordering.placing import offer_now
 from marketplace.ordering.states import State, schedule
 from marketplace.ordering.tables import customer_order
 from marketplace.ordering.transitions import COLUMNS, OrderRow, move
@@ -58,6 +59,13 @@ async def _advance(tx: Tx, order: OrderRow) -> None:
     due_at = order.state_since + later[0] if later else None
     changes = {"due_at": due_at, "due_step": order.due_step + 1}
     await tx.run(update(customer_order).where(customer_order.c.id == order.id).values(changes))
+
+
+# ---- a meal for later ------------------------------------------------------------------------------------
+
+
+async def _offer(tx: Tx, order: OrderRow) -> None:
+    await offer_now(tx, order_id=order.id)
 
 
 # ---- the restaurant is silent (D16) ----------------------------------------------------------------------
@@ -109,8 +117,9 @@ async def _close(tx: Tx, order: OrderRow) -> None:
 
 Step = Callable[[Tx, OrderRow], Awaitable[None]]
 
-# For each state, what is done at the times of `states.schedule`.
+# For each state, what is done at the times of `states.schedule`; PAID waits for the order's own hour.
 STEPS: dict[State, tuple[Step, ...]] = {
+    "PAID": (_offer,),
     "OFFERED": (_remind, _ask_second_phone, _give_up),
     "PICKED_UP": (messages.ask_received, _release),
     "DELIVERED": (_close,),

@@ -33,6 +33,12 @@ class RestaurantClosed(Conflict):
     text_key = "error.restaurant_closed"
 
 
+class TimeNotOffered(Conflict):
+    """No meal can be had at this hour: too soon by now, or outside of the restaurant's hours."""
+
+    text_key = "error.time_not_offered"
+
+
 class PriceChanged(Conflict):
     """The total is `total_xaf` today, not what the customer saw: ask again, never charge it silently."""
 

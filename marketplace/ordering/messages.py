@@ -16,6 +16,7 @@ from marketplace.catalogue import queries as catalogue
 from marketplace.delivery.tables import delivery
 from marketplace.notifications.rendering import Params
 from marketplace.notifications.service import notify
+from marketplace.ordering import scheduling
 from marketplace.ordering.tables import order_line
 from marketplace.ordering.transitions import OrderRow
 from marketplace.people import service as people
@@ -37,6 +38,13 @@ _UNPAID = {
 
 
 # ---- to the customer -------------------------------------------------------------------------------------
+
+
+async def scheduled(tx: Tx, order: OrderRow) -> None:
+    """Paid, for later: what comes before the first of the three, which may be a day away."""
+    assert order.deliver_at is not None, "only a meal for later is scheduled"
+    when = {"restaurant": await _restaurant_name(tx, order), "when": scheduling.told(order.deliver_at)}
+    await _customer(tx, order, "sms.order_scheduled", {**when, "total_xaf": order.total_xaf}, dial="3")
 
 
 async def accepted(tx: Tx, order: OrderRow, *, minutes: int) -> None:

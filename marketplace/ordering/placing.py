@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from core.database import Tx
@@ -96,8 +96,21 @@ async def agree(tx: Tx, draft: Row[Any], version: int, total_xaf: int, *, order_
 
 
 async def offer(tx: Tx, *, order_id: UUID, actor: str) -> OrderRow:
-    """The money is there: PAID, and at once OFFERED to the restaurant by SMS. Raises WrongState."""
-    await move(tx, order_id=order_id, to="PAID", actor=actor)
+    """The money is there: PAID, and at once OFFERED to the restaurant by SMS; for later, when it is time.
+
+    Raises WrongState.
+    """
+    order = await move(tx, order_id=order_id, to="PAID", actor=actor)
+    if order.offer_at is None or order.offer_at <= tx.now:
+        return await offer_now(tx, order_id=order_id)
+    waits = update(customer_order).where(customer_order.c.id == order_id).values(due_at=order.offer_at)
+    await tx.run(waits)
+    await messages.scheduled(tx, order)
+    return order
+
+
+async def offer_now(tx: Tx, *, order_id: UUID) -> OrderRow:
+    """OFFERED to the restaurant by SMS. Raises WrongState."""
     order = await move(tx, order_id=order_id, to="OFFERED", actor="system")
     await messages.offer(tx, order)
     return order
@@ -137,6 +150,8 @@ def _frozen(tx: Tx, draft: Row[Any], today: Price) -> dict[str, Any]:
         "discount_xaf": today.discount_xaf,
         "discount_funder": today.discount and today.discount.funder,
         "tip_xaf": today.tip_xaf,
+        "deliver_at": draft.deliver_at,
+        "offer_at": today.offer_at,
         "total_xaf": today.total_xaf,
         "commission_bp": commission_bp(tx.settings.commission_bp, today.restaurant),
         "driver_pay_xaf": today.tariff.driver_pay_xaf,

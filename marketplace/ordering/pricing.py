@@ -1,6 +1,7 @@
 """What dishes cost today, brought to a place: the one calculation that quotes and orders share."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from core.database import Tx
 from core.money import basis_points
 from marketplace.catalogue import queries as catalogue
 from marketplace.catalogue.queries import Dish, Restaurant
+from marketplace.ordering import scheduling
 from marketplace.ordering.errors import DishUnavailable, RestaurantClosed
 from marketplace.places import queries as places
 from marketplace.places.queries import Place, Tariff
@@ -25,10 +27,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Extras(msgspec.Struct, frozen=True):
-    """What a customer adds to the dishes: a coupon, and a tip for the driver."""
+    """What a customer adds to the dishes: a coupon, a tip for the driver, and the hour if it is not to be at once."""
 
     coupon_id: UUID | None = None
     tip_xaf: int = 0
+    deliver_at: datetime | None = None
 
 
 class PricedLine(msgspec.Struct, frozen=True):
@@ -52,6 +55,7 @@ class Price(msgspec.Struct, frozen=True):
     discount: Discount | None
     tip_xaf: int
     place_label: str
+    offer_at: datetime | None = None  # of a meal for later: when the restaurant learns of it
 
     @property
     def discount_xaf(self) -> int:
@@ -72,7 +76,7 @@ async def quoted(
     extras: Extras,
     order_id: UUID | None = None,
 ) -> Price:
-    """The price to show, as of a few seconds ago. Raises RestaurantClosed, DishUnavailable, NotFound.
+    """The price to show, as of a few seconds ago. Raises RestaurantClosed, DishUnavailable, TimeNotOffered, NotFound.
 
     A coupon that does not count (any more) is left out. `order_id` is the order that was made of it, if one was.
     """
@@ -96,7 +100,7 @@ async def price(
     order_id: UUID | None = None,
 ) -> Price:
     """The price to agree on, by what is true now; its coupon is locked. Raises RestaurantClosed, DishUnavailable,
-    NotFound.
+    TimeNotOffered, NotFound.
     """
     restaurant = await catalogue.get_restaurant(tx, restaurant_id=restaurant_id)
     menu = await catalogue.dishes(tx, restaurant_id=restaurant_id, available_only=False)
@@ -138,6 +142,8 @@ async def _price(
         discount=discount,
         tip_xaf=extras.tip_xaf,
         place_label=place_label,
+        offer_at=extras.deliver_at
+        and scheduling.offer_at(tx, restaurant=restaurant, km=tariff.km, deliver_at=extras.deliver_at),
     )
 
 

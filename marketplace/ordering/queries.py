@@ -43,6 +43,7 @@ class Order(msgspec.Struct, frozen=True):
     pay_with: str
     place_label: str
     placed_at: datetime
+    deliver_at: datetime | None  # wanted at; None: as soon as it can be had
     eta_at: datetime | None
     # Sealed, and only for the customer while the meal is on its way: what the driver asks for, and how to call them.
     delivery_code: str | None
@@ -62,7 +63,7 @@ class Standing(msgspec.Struct, frozen=True):
 _ORDER = """
 SELECT o.id, o.number, o.state, o.person_id, o.restaurant_id, r.number AS restaurant_number, r.name AS restaurant_name,
        o.items_xaf, o.delivery_xaf, o.tax_xaf, o.discount_xaf, o.tip_xaf, o.total_xaf, o.pay_with, o.place_label,
-       o.placed_at, o.eta_at,
+       o.placed_at, o.deliver_at, o.eta_at,
        CASE WHEN o.state = 'PICKED_UP' AND d.code_nonce IS NOT NULL THEN d.id || '.' || d.code_nonce END AS code,
        CASE WHEN o.state = 'PICKED_UP' THEN carrier.phone END AS carrier,
        (SELECT json_agg(json_build_object('dish_id', l.dish_id, 'dish_number', l.dish_number, 'name', l.name,

@@ -111,7 +111,7 @@ async def cancel(tx: Tx, *, order_id: UUID, person_id: UUID) -> None:
         case "AWAITING_PAYMENT":
             await _cancel_unpaid(tx, order)
         case "PAID" | "OFFERED":
-            await _cancel_free(tx, order)
+            await _cancel_free(tx, order, known=before.state == "OFFERED")
         case "ACCEPTED" | "READY":
             await _cancel_cooked(tx, order)
         case _:
@@ -126,9 +126,11 @@ async def _cancel_unpaid(tx: Tx, order: OrderRow) -> None:
     await messages.cancelled_unpaid(tx, order)
 
 
-async def _cancel_free(tx: Tx, order: OrderRow) -> None:
+async def _cancel_free(tx: Tx, order: OrderRow, *, known: bool) -> None:
+    """Everything goes back; a restaurant that knows of it is told."""
     await messages.cancelled(tx, order, refund_xaf=order.total_xaf)
-    await messages.tell_restaurant(tx, order, "sms.order_withdrawn")
+    if known:
+        await messages.tell_restaurant(tx, order, "sms.order_withdrawn")
     await settlement.refund(tx, order)
 
 

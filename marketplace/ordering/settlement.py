@@ -47,7 +47,7 @@ async def reserve(tx: Tx, order: OrderRow) -> None:
         kind="order_reserved",
         account=chart.wallet(order.payer_id),
         amount=order.total_xaf,
-        expires_at=tx.now + timedelta(hours=tx.settings.wallet_hold_hours),
+        expires_at=(order.offer_at or tx.now) + timedelta(hours=tx.settings.wallet_hold_hours),
     )
 
 

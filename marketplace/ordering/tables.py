@@ -37,6 +37,7 @@ cart = Table(
     Column("contact_phone", LargeBinary),  # encrypted
     Column("coupon_id", Uuid, ForeignKey(coupon.c.id)),
     Column("tip_xaf", Integer, nullable=False, server_default="0"),
+    Column("deliver_at", DateTime(timezone=True)),  # NULL: as soon as it can be had
     Column("channel", Text, nullable=False),
     Column("saved_at", DateTime(timezone=True), nullable=False),
     Column("discarded_at", DateTime(timezone=True)),
@@ -91,6 +92,8 @@ customer_order = Table(
     Column("driver_pay_xaf", Integer, nullable=False),
     Column("tariff_version", Integer, ForeignKey("tariff.version"), nullable=False),
     Column("km", SmallInteger, nullable=False),
+    Column("deliver_at", DateTime(timezone=True)),  # NULL: as soon as it can be had
+    Column("offer_at", DateTime(timezone=True)),  # when the restaurant learns of it
     Column("preparation_minutes", SmallInteger),  # as the restaurant promised when it accepted
     Column("eta_at", DateTime(timezone=True)),
     Column("placed_at", DateTime(timezone=True), nullable=False),
@@ -105,6 +108,7 @@ customer_order = Table(
         "discount_xaf BETWEEN 0 AND items_xaf AND (discount_xaf = 0) = (discount_funder IS NULL)", name="discount"
     ),
     CheckConstraint("discount_funder IN ('platform', 'restaurant')", name="discount_funder"),
+    CheckConstraint("(deliver_at IS NULL) = (offer_at IS NULL) AND offer_at < deliver_at", name="scheduled"),
     CheckConstraint("driver_pay_xaf BETWEEN 0 AND delivery_xaf", name="driver_pay"),
     CheckConstraint("commission_bp BETWEEN 0 AND 10000", name="commission"),
     Index("ix_customer_order_person_id", "person_id", "placed_at"),
@@ -169,3 +173,31 @@ tip = Table(
     CheckConstraint("amount_xaf > 0", name="amount"),
 )
 Index("uq_tip_order_id", tip.c.order_id, unique=True, postgresql_where=tip.c.state.in_(("PENDING", "PAID")))
+
+# A cart that several phones fill: who wants what, until its host orders.
+group_order = Table(
+    "group_order",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("number", SmallInteger, nullable=False),  # for keypads; unique among open groups
+    Column("host_id", Uuid, ForeignKey("person.id"), nullable=False),
+    Column("restaurant_id", Uuid, ForeignKey("restaurant.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('open', 'closed')", name="state"),
+    CheckConstraint("number BETWEEN 1000 AND 9999", name="number"),
+)
+_gathering = group_order.c.state == "open"
+Index("uq_group_order_number", group_order.c.number, unique=True, postgresql_where=_gathering)
+Index("uq_group_order_host_id", group_order.c.host_id, unique=True, postgresql_where=_gathering)
+
+group_line = Table(
+    "group_line",
+    metadata,
+    Column("group_id", Uuid, ForeignKey("group_order.id"), primary_key=True),
+    Column("person_id", Uuid, ForeignKey("person.id"), primary_key=True),
+    Column("dish_id", Uuid, ForeignKey("dish.id"), primary_key=True),
+    Column("quantity", SmallInteger, nullable=False),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("quantity >= 1", name="quantity"),
+)

@@ -38,6 +38,8 @@ class OrderRow(msgspec.Struct, frozen=True):
     commission_bp: int
     driver_pay_xaf: int
     km: int
+    deliver_at: datetime | None
+    offer_at: datetime | None
     placed_at: datetime
 
     @property

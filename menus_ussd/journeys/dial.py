@@ -2,6 +2,7 @@
 
     *code*1#           repeat the last order       *code*45#         restaurant 45
     *code*3*4821#      track order 4821            *code*45*12*2#    dish 12 of restaurant 45, twice
+    *code*6*4821#      add dishes to group 4821
 
 One digit is the function of the same digit at home; two digits and more are a restaurant's number, which can
 be printed on a wall. What fits no row is walked as typed answers.
@@ -30,6 +31,8 @@ async def presets(tx: Tx, caller: Caller, parts: Sequence[str]) -> dict[str, Any
             return {"home": FUNCTIONS[digit]}
         case ["3", number]:
             return {"home": "track", **await _order(tx, caller, number)}
+        case ["6", number] if len(number) == 4 and _number(number):
+            return {"home": "join", "group.number": int(number)}
         case [number, *rest] if len(number) >= 2 and _number(number) and len(rest) <= 2:
             return await _restaurant(tx, int(number), rest)
     return None

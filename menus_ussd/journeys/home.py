@@ -6,11 +6,20 @@ from functools import cache
 from core.texts import say
 from marketplace.ordering.queries import Standing
 from menus_ussd.call import Call, End
-from menus_ussd.journeys import more, order, promotions, track, wallet
+from menus_ussd.journeys import group, more, order, promotions, track, wallet
 from menus_ussd.journeys.staff import staff
 from menus_ussd.questions import Menu, Option
 
-DIGITS = {"repeat": "1", "order": "2", "track": "3", "wallet": "4", "promotions": "5", "more": "8", "staff": "9"}
+DIGITS = {
+    "repeat": "1",
+    "order": "2",
+    "track": "3",
+    "wallet": "4",
+    "promotions": "5",
+    "group": "6",
+    "more": "8",
+    "staff": "9",
+}
 
 JOURNEYS: dict[str, Callable[[Call], Awaitable[End]]] = {
     "repeat": order.repeat,
@@ -18,6 +27,8 @@ JOURNEYS: dict[str, Callable[[Call], Awaitable[End]]] = {
     "track": track.track,
     "wallet": wallet.wallet,
     "promotions": promotions.promotions,
+    "group": group.group,  # dialled, not shown
+    "join": group.join,
     "more": more.more,
     "staff": staff,
 }

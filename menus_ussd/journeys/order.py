@@ -9,7 +9,7 @@ from core.gsm import fold, shorten
 from core.money import format_xaf
 from core.remembered import remembered
 from marketplace.catalogue import queries as catalogue
-from marketplace.ordering import carts
+from marketplace.ordering import carts, scheduling
 from marketplace.ordering import service as ordering
 from marketplace.ordering.carts import Cart, Quote
 from marketplace.ordering.pricing import Line
@@ -71,7 +71,10 @@ async def finish(call: Call, cart: Cart) -> End:
             cart = await _save_again(call, cart, merged(cart.lines, more))
             continue
         if choice == "extras":
-            cart = await choose_extras(call, cart)
+            chosen = await choose_extras(call, cart)
+            if isinstance(chosen, End):
+                return chosen
+            cart = chosen
             continue
         if choice == "wallet":
             await enter_pin(call)
@@ -105,15 +108,17 @@ async def _confirm(call: Call, cart: Cart, *, repriced: bool) -> str:
         options,
         items=items,
         place=Name(quote.place_label),
-        fee=_fee(call, quote),
+        fee=_fee(call, cart, quote),
         total=format_xaf(quote.total_xaf),
     )
     return choice
 
 
-def _fee(call: Call, quote: Quote) -> str:
-    """What comes on top of the dishes, and what is taken off them."""
+def _fee(call: Call, cart: Cart, quote: Quote) -> str:
+    """What comes on top of the dishes, what is taken off them, and when it comes if not at once."""
     parts = [format_xaf(quote.delivery_xaf)]
+    if cart.extras.deliver_at:
+        parts.append(scheduling.told(cart.extras.deliver_at))
     if quote.tip_xaf:
         parts.append(call.say("ussd.order.with_tip", tip=format_xaf(quote.tip_xaf)))
     if quote.discount_xaf:
@@ -123,7 +128,8 @@ def _fee(call: Call, quote: Quote) -> str:
 
 async def _place(call: Call, cart: Cart, pay_with: str, payer_phone: str) -> End:
     assert cart.quote is not None
-    await within(call, "orders")
+    if cart.order_id is None:  # whoever confirms once more asks for nothing new
+        await within(call, "orders")
     placed = await call.once(
         "order.place",
         ordering.place,
@@ -159,7 +165,7 @@ async def _save_again(call: Call, cart: Cart, lines: Sequence[Line]) -> Cart:
 
 
 async def _dishes(call: Call, restaurant_id: UUID, restaurant_name: str) -> list[Line]:
-    chosen = await call.basket("order.dishes", _menu, restaurant_id, restaurant=Name(restaurant_name))
+    chosen = await call.basket("order.dishes", menu, restaurant_id, restaurant=Name(restaurant_name))
     return [Line(UUID(dish_id), quantity) for dish_id, quantity in chosen]
 
 
@@ -172,6 +178,7 @@ def merged(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
 
 
 @remembered
-async def _menu(tx: Tx, restaurant_id: UUID) -> Menu:
+async def menu(tx: Tx, restaurant_id: UUID) -> Menu:
+    """A restaurant's dishes of today."""
     dishes = await catalogue.dishes(tx, restaurant_id=restaurant_id)
     return Menu(Option(Name(dish.name), str(dish.id), suffix=f" {format_xaf(dish.price_xaf)}") for dish in dishes)

@@ -15,6 +15,8 @@ OTHERS = Policy("resume", minutes=30)
 POLICIES = {
     "repeat": Policy("resume", minutes=30),
     "order": Policy("resume", minutes=30),  # as long as its cart lives (D2)
+    "group": Policy("resume", minutes=30),
+    "join": Policy("resume", minutes=30),
     "track": Policy("restart"),
     "track.act": Policy("confirm", minutes=10),  # cancel, pay again, received
     "wallet": Policy("restart"),
@@ -27,7 +29,11 @@ POLICIES = {
     "wallet.alert": Policy("restart"),
     "promotions": Policy("restart"),
     "rating": Policy("restart"),
-    "staff": Policy("resume", minutes=10),  # orders and jobs move on without them
+    "staff": Policy("restart"),
+    "staff.orders": Policy("resume", minutes=10),  # orders and jobs move on without them
+    "staff.job": Policy("resume", minutes=10),
+    "staff.prices": Policy("confirm", minutes=10),
+    "staff.money": Policy("confirm", minutes=10),
     "more": Policy("restart"),
     "more.rate": Policy("restart"),
     "more.pin": Policy("restart"),

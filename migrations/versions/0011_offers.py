@@ -15,18 +15,26 @@ def upgrade() -> None:
     _places()
     _coupons()
     _orders()
+    _groups()
 
 
 def downgrade() -> None:
     _old_orders()
-    for table in ("coupon_person", "coupon", "favourite"):
+    for table in ("group_line", "group_order", "coupon_person", "coupon", "favourite"):
         op.drop_table(table)
+    op.drop_constraint(op.f("ck_restaurant_hours"), "restaurant")
+    op.drop_column("restaurant", "closes_minute")
+    op.drop_column("restaurant", "opens_minute")
     op.drop_column("saved_place", "name")
 
 
 def _places() -> None:
     op.add_column("saved_place", sa.Column("name", sa.Text))
     op.create_check_constraint("name", "saved_place", "length(name) BETWEEN 1 AND 20")
+    op.add_column("restaurant", sa.Column("opens_minute", sa.SmallInteger, nullable=False, server_default="480"))
+    op.add_column("restaurant", sa.Column("closes_minute", sa.SmallInteger, nullable=False, server_default="1320"))
+    hours = "0 <= opens_minute AND opens_minute < closes_minute AND closes_minute <= 1440"
+    op.create_check_constraint("hours", "restaurant", hours)
     op.create_table(
         "favourite",
         sa.Column("person_id", sa.Uuid, sa.ForeignKey("person.id"), primary_key=True),
@@ -75,10 +83,13 @@ def _coupons() -> None:
 
 def _orders() -> None:
     op.add_column("cart", sa.Column("coupon_id", sa.Uuid, sa.ForeignKey("coupon.id")))
+    op.add_column("cart", sa.Column("deliver_at", INSTANT))
     op.add_column("cart", sa.Column("tip_xaf", sa.Integer, nullable=False, server_default="0"))
     op.create_check_constraint("tip", "cart", "tip_xaf >= 0")
     op.add_column("customer_order", sa.Column("discount_xaf", sa.Integer, nullable=False, server_default="0"))
     op.add_column("customer_order", sa.Column("discount_funder", sa.Text))
+    op.add_column("customer_order", sa.Column("deliver_at", INSTANT))
+    op.add_column("customer_order", sa.Column("offer_at", INSTANT))
     op.add_column("customer_order", sa.Column("tip_xaf", sa.Integer, nullable=False, server_default="0"))
     op.execute("ALTER TABLE customer_order DROP CONSTRAINT ck_customer_order_total")
     total = "total_xaf = items_xaf + delivery_xaf + tax_xaf + tip_xaf - discount_xaf"
@@ -86,6 +97,8 @@ def _orders() -> None:
     op.create_check_constraint("tip", "customer_order", "tip_xaf >= 0")
     discount = "discount_xaf BETWEEN 0 AND items_xaf AND (discount_xaf = 0) = (discount_funder IS NULL)"
     op.create_check_constraint("discount", "customer_order", discount)
+    scheduled = "(deliver_at IS NULL) = (offer_at IS NULL) AND offer_at < deliver_at"
+    op.create_check_constraint("scheduled", "customer_order", scheduled)
     op.create_check_constraint("discount_funder", "customer_order", "discount_funder IN ('platform', 'restaurant')")
     op.create_table(
         "coupon_use",
@@ -117,17 +130,45 @@ def _tips() -> None:
     op.create_index("uq_tip_order_id", "tip", ["order_id"], unique=True, postgresql_where=live)
 
 
+def _groups() -> None:
+    op.create_table(
+        "group_order",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("number", sa.SmallInteger, nullable=False),
+        sa.Column("host_id", sa.Uuid, sa.ForeignKey("person.id"), nullable=False),
+        sa.Column("restaurant_id", sa.Uuid, sa.ForeignKey("restaurant.id"), nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("ends_at", INSTANT, nullable=False),
+        sa.CheckConstraint("state IN ('open', 'closed')", name="state"),
+        sa.CheckConstraint("number BETWEEN 1000 AND 9999", name="number"),
+    )
+    gathering = sa.text("state = 'open'")
+    for column in ("number", "host_id"):
+        name = f"uq_group_order_{column}"
+        op.create_index(name, "group_order", [column], unique=True, postgresql_where=gathering)
+    op.create_table(
+        "group_line",
+        sa.Column("group_id", sa.Uuid, sa.ForeignKey("group_order.id"), primary_key=True),
+        sa.Column("person_id", sa.Uuid, sa.ForeignKey("person.id"), primary_key=True),
+        sa.Column("dish_id", sa.Uuid, sa.ForeignKey("dish.id"), primary_key=True),
+        sa.Column("quantity", sa.SmallInteger, nullable=False),
+        sa.Column("added_at", INSTANT, nullable=False),
+        sa.CheckConstraint("quantity >= 1", name="quantity"),
+    )
+
+
 def _old_orders() -> None:
     """Discounts and tips did not exist: orders with any cannot be said in the old tables."""
     op.drop_table("tip")
     op.drop_table("coupon_use")
-    for name in ("discount_funder", "discount", "tip", "total"):
+    for name in ("scheduled", "discount_funder", "discount", "tip", "total"):
         op.drop_constraint(op.f(f"ck_customer_order_{name}"), "customer_order")
-    for name in ("tip_xaf", "discount_funder", "discount_xaf"):
+    for name in ("offer_at", "deliver_at", "tip_xaf", "discount_funder", "discount_xaf"):
         op.drop_column("customer_order", name)
     op.execute(
         "ALTER TABLE customer_order ADD CONSTRAINT ck_customer_order_total"
         " CHECK (total_xaf = items_xaf + delivery_xaf + tax_xaf) NOT VALID"
     )
     op.drop_column("cart", "tip_xaf")
+    op.drop_column("cart", "deliver_at")
     op.drop_column("cart", "coupon_id")

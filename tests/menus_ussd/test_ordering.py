@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, update
 
-from core.clock import ManualClock
+from core.clock import DOUALA, ManualClock
 from core.database import Database
 from marketplace.catalogue import service as restaurants
 from marketplace.catalogue.tables import dish, restaurant
@@ -172,8 +172,28 @@ async def test_guessing_coupons_ends(engine: Engine) -> None:
 
 async def test_a_favourite_is_kept_and_given_up_at_the_options(engine: Engine) -> None:
     handset = await at_the_options(engine)
-    assert (await handset.say("3")).step.startswith("order.confirm")
+    assert (await handset.say("4")).step.startswith("order.confirm")
     assert (await first_names(engine, "liked"))[0].startswith("Chez Mama")
     other = Handset(engine, "other")
     await other.dial("45*1")
     assert "Retirer des favoris" in (await other.say("1", "1", "4")).text
+
+
+async def test_a_meal_is_ordered_for_tomorrow_and_tracked_with_its_hour(engine: Engine, clock: ManualClock) -> None:
+    handset = await at_the_options(engine)
+    assert (await handset.say("3")).step == "order.day"
+    page = await handset.say("3")
+    assert page.step == "order.hour" and page.text.split("\n")[1].startswith("1 09:")
+    hour = page.text.split("\n")[1][2:]
+    confirmation = await handset.say("1")
+    assert hour in confirmation.text
+    assert (await handset.say("1")).step == "ussd.order.sent"
+    order = await last_order(engine)
+    assert order.deliver_at is not None and order.deliver_at > clock.now()
+    async with engine.database.transaction() as tx:
+        await tx.run(update(customer_order).values(state="PAID"))
+    assert f"Payée, pour le {(order.deliver_at.astimezone(DOUALA)):%d/%m} {hour}" in (
+        await Handset(engine, "track").dial("3")
+    ).text
+    again = await at_the_options(engine)
+    assert "Des que possible" in (await again.say("3")).text

@@ -18,6 +18,7 @@ WORST: dict[str, str | int] = {
     "dial": "*237*1234*3#",
     "minutes": 180,
     "points": 7500,
+    "when": "21/11 12:30",
     "tip_xaf": 50_000,
     **dict.fromkeys(
         ("items_xaf", "delivery_xaf", "tax_xaf", "total_xaf", "refund_xaf", "kept_xaf", "discount_xaf"), 500_000
