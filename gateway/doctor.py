@@ -27,6 +27,7 @@ from payments.states import LIVE
 _LOOK_AGAIN_SECONDS = 0.5
 # A payout that is not sent by then waits for a float or a provider that somebody could look after.
 _PATIENCE = timedelta(hours=1)
+_PROMISE_PATIENCE = timedelta(minutes=5)
 
 # An order's escrow holds what was paid for it as long as nobody has earned it, and nothing before or after. Until the
 # restaurant has accepted, a wallet's money is reserved for it and not yet there.
@@ -63,6 +64,7 @@ SELECT id, kind, amount_xaf, provider, created_at FROM attempt
 WHERE state = 'PREPARED' AND kind <> 'collect' AND created_at <= :patient_since
 AND evidence IS DISTINCT FROM :renamed ORDER BY created_at
 """)
+_BROKEN_PROMISES = text("SELECT id, made_at FROM promise WHERE gives_up_at < :patient_since ORDER BY made_at")
 _FLOATS = text("SELECT code FROM account WHERE starts_with(code, :stem)")
 
 
@@ -73,6 +75,7 @@ async def examine(database: Database, *, patience_seconds: float = 5.0) -> list[
     """
     async with database.reading() as tx:
         findings = [*await audit(tx), *await _escrow(tx), *await _attempts(tx), *await _reconciled(tx)]
+        findings += await _promises(tx)
     if database.settings.has_simulator:
         findings += await _float(database, patience_seconds)
     return findings
@@ -97,6 +100,12 @@ async def _escrow(tx: Tx) -> list[str]:
         *(f"account {row.code} holds {row.balance} for no order" for row in strays),
         *(f"{row.amount} of account {row.code} is reserved for no order" for row in reservations),
     ]
+
+
+async def _promises(tx: Tx) -> list[str]:
+    """Callers who were told that an SMS follows, and none has."""
+    broken = await tx.all(_BROKEN_PROMISES, {"patient_since": tx.now - _PROMISE_PATIENCE})
+    return [f"promise {row.id} of {row.made_at:%Y-%m-%d %H:%M} is not kept: its caller waits" for row in broken]
 
 
 async def _attempts(tx: Tx) -> list[str]:

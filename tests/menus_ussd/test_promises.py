@@ -18,6 +18,7 @@ from core import effects
 from core.clock import ManualClock
 from core.database import Database, Tx
 from core.settings import Settings
+from gateway.doctor import examine
 from marketplace.notifications import promises
 from marketplace.notifications.promises import Told
 from marketplace.notifications.tables import promise
@@ -25,6 +26,8 @@ from marketplace.ordering.tables import cart, customer_order
 from marketplace.people import service as people
 from menus_ussd.assembly import build_ussd
 from menus_ussd.engine import Engine
+from menus_ussd.journeys import CONVERSATION
+from tests.menus_ussd.callers import MortalStore
 from tests.menus_ussd.toy import Handset
 from tests.support.market import Market, open_market
 
@@ -164,6 +167,46 @@ async def test_an_effect_that_nobody_is_told_of_is_kept_for_the_next_dial(engine
     assert (await handset.say("1")).step == "ussd.slow"
     async with market.database.reading() as tx:
         assert (await tx.all(select(promise.c.id))) == []
+
+
+async def test_who_never_read_the_promise_is_told_on_the_screen_too(
+    market: Market, owner: Database, clock: ManualClock
+) -> None:
+    """The promise was written, its page was lost with the process, and the effect broke off."""
+    store = MortalStore(ttl_seconds=3600)
+    engine = Engine(market.database, store, CONVERSATION)
+    handset = await at_the_confirmation(engine)
+    async with held_cart(market.database):
+        store.dies = True
+        assert (await handset.say("1")).step == "ussd.trouble"
+        await cut_off_who_waits(owner)
+        await engine.promising.close()
+    (told,) = await market.texts(CUSTOMER)
+    assert "n'est pas passée" in told
+    again = Handset(engine, "s2", CUSTOMER)
+    await again.dial()
+    assert (await again.say("1")).step == "order.confirm"
+    patient = msgspec.structs.replace(market.database.settings, ussd_hard_deadline_seconds=60)
+    unhurried = Database(market.database.url, settings=patient, keys=market.database.keys, clock=clock)
+    again.engine = Engine(unhurried, store, CONVERSATION)
+    assert (await again.say("1")).step == "error.foreclosed"
+    assert await orders(market.database) == []
+    last = Handset(again.engine, "s3", CUSTOMER)
+    assert (await last.dial()).step == "cart"
+    await last.say("1")
+    assert (await last.say("1")).step == "ussd.order.sent"
+    assert len(await orders(market.database)) == 1 and len(await market.texts(CUSTOMER)) == 1
+    await unhurried.close()
+
+
+async def test_a_promise_that_nobody_keeps_is_found(market: Market, clock: ManualClock) -> None:
+    async with market.database.transaction() as tx:
+        person = await people.recognise(tx, phone=CUSTOMER)
+        await promises.make(tx, key="broken", person_id=person.id, told=TOLD)
+    assert await examine(market.database) == []
+    clock.advance(minutes=6)
+    (finding,) = await examine(market.database)
+    assert "2026-11-21 11:00 is not kept" in finding
 
 
 # ---- the process dies ------------------------------------------------------------------------------------
