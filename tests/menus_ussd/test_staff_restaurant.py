@@ -282,6 +282,27 @@ async def test_todays_figures_are_those_of_the_books(market: Market, kitchen: Ha
     ends(await tomorrow.say("6"), "ussd.staff.figures", "aujourd'hui: 0. Ventes 0F")
 
 
+# ---- when the connection drops ---------------------------------------------------------------------------
+
+
+async def test_a_dropped_payout_is_confirmed_again_and_a_dropped_menu_begins_anew(
+    market: Market, kitchen: Handset
+) -> None:
+    await with_pin(market, RESTAURANT)
+    await owe(market, 45_000)
+    await kitchen.dial("9")
+    assert (await kitchen.say("5", "1", "1")).step == "pin.enter"
+    again = Handset(kitchen.engine, "again", RESTAURANT)
+    assert (await again.dial()).step == "resume"
+    assert (await again.say("1")).step == "staff.payout"
+    ends(await again.say("1", PIN), "ussd.staff.payout_now", "45000F")
+    assert await payouts(market) == [("restaurant", 45_000)]
+    looking = Handset(kitchen.engine, "looking", RESTAURANT)
+    await looking.dial("9")
+    await looking.say("3")
+    assert (await Handset(kitchen.engine, "anew", RESTAURANT).dial()).step == "home"
+
+
 # ---- who may ---------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ async def availability(call: Call, restaurant_id: UUID) -> End:
 
 async def prices(call: Call, restaurant_id: UUID) -> End:
     """A new price for a dish. It moves money of all who order it, so it asks for the PIN."""
+    call.enter("staff.prices")
     dish = await call.choose("staff.price_of", _prices, restaurant_id, of=Picked)
     facts = {"dish": Name(dish.name), "old": format_xaf(dish.price_xaf)}
     price_xaf = await call.ask("staff.price", _price, **facts)

@@ -30,6 +30,7 @@ STEPS: dict[State, dict[str, str]] = {
 
 async def job(call: Call, driver_id: UUID, held: Sequence[Sheet]) -> End:
     """The job in hand, from one step to the next."""
+    call.enter("staff.job")
     lines = [Option(Name(f"{sheet.number} {sheet.restaurant_name}"), sheet.number) for sheet in held]
     number = await call.choose("staff.jobs", lines, of=int) if len(held) > 1 else held[0].number
     sheet = next(sheet for sheet in held if sheet.number == number)

@@ -19,6 +19,7 @@ Earner = Literal["restaurant", "driver"]
 
 async def payout(call: Call, owner: Earner, owner_id: UUID, **earned: str | int) -> End:
     """What is owed beside what was `earned`, and all or a part of it to the caller's own number, after the PIN."""
+    call.enter("staff.money")
     whose: dict[str, Any] = {"owner": owner, "owner_id": owner_id}
     owed_xaf = await call.look("staff.owed", _owed, **whose)
     sendable_xaf = await call.look("staff.sendable", payouts.sendable, payee_id=call.person_id, **whose)

@@ -22,6 +22,7 @@ AT_WORK: tuple[State, ...] = ("OFFERED", "ACCEPTED", "READY")
 
 async def orders(call: Call, restaurant_id: UUID) -> End:
     """One order of those that wait or are being cooked, and what is to be done about it."""
+    call.enter("staff.orders")
     words = {state: call.say(f"ussd.staff.order.{state.lower()}") for state in AT_WORK}
     order_id = await call.choose("staff.orders", _open, restaurant_id, words, of=UUID)
     order = await call.look("staff.order_is", ordering.get, order_id=order_id)
