@@ -275,7 +275,13 @@ async def test_todays_figures_are_those_of_the_books(market: Market, kitchen: Ha
         await post(tx, key="released", kind="order_released", legs=legs)
     await owe(market, 7_000)  # not by an order
     await kitchen.dial("9")
-    ends(await kitchen.say("6"), "ussd.staff.figures", "aujourd'hui: 1. Ventes 3000F, commission 450F", "2550F", "cours: 1")
+    ends(
+        await kitchen.say("6"),
+        "ussd.staff.figures",
+        "aujourd'hui: 1. Ventes 3000F, commission 450F",
+        "2550F",
+        "cours: 1",
+    )
     market.clock.advance(days=1)
     tomorrow = Handset(kitchen.engine, "tomorrow", RESTAURANT)
     await tomorrow.dial("9")
