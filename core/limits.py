@@ -6,26 +6,21 @@ A limit protects; it decides nothing. When Redis fails, each process counts alon
 
 import math
 import time
-from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from limits import parse
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
 
 from core.database import Database
 from core.errors import TooManyRequests
-from core.logs import logger
 from core.settings import Settings
 
-Limit = Literal["general", "auth", "payments", "orders", "address"]
+if TYPE_CHECKING:
+    from core.shared_counts import SharedCounts
 
-_ANSWER_SECONDS = 0.5  # a caller's whole turn has 2.5
-_ALONE_SECONDS = 5.0
-
-log = logger(__name__)
+Limit = Literal["general", "auth", "payments", "orders", "dials", "address"]
 
 _of_database: "WeakKeyDictionary[Database, Limits]" = WeakKeyDictionary()
 
@@ -39,30 +34,34 @@ class Limits:
             "auth": parse(settings.rate_auth),
             "payments": parse(settings.rate_payments),
             "orders": parse(settings.rate_orders),
+            "dials": parse(settings.rate_dials),
             "address": parse(settings.rate_address),
         }
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._shared = _shared(settings.redis_url) if settings.redis_url else self._alone
-        self._alone_until = 0.0  # a Redis that was away is not waited for by each who comes
+        self._shared = _shared(settings.redis_url) if settings.redis_url else None
 
     async def spend(self, limit: Limit, key: str) -> None:
         """Count one act of `key` (an id or a keyed hash, never a phone or an address) against `limit`.
 
         Raises TooManyRequests, with `retry_after_seconds`, when it is used up.
         """
-        if monotonic() >= self._alone_until:
-            try:
-                return await self._spend(self._shared, limit, key)
-            except StorageError as problem:
-                log.warning("limits_alone", problem=type(problem.storage_error).__name__)
-                self._alone_until = monotonic() + _ALONE_SECONDS
-        return await self._spend(self._alone, limit, key)
-
-    async def _spend(self, limiter: SlidingWindowCounterRateLimiter, limit: Limit, key: str) -> None:
         rate = self._rates[limit]
-        if not await limiter.hit(rate, limit, key):
-            window = await limiter.get_window_stats(rate, limit, key)
-            raise TooManyRequests(retry_after_seconds=max(1, math.ceil(window.reset_time - time.time())))
+        wait_seconds = await self._shared.count(rate, limit, key) if self._shared else None
+        if wait_seconds is None:
+            wait_seconds = await self._count_alone(rate, limit, key)
+        if wait_seconds > 0:
+            raise TooManyRequests(retry_after_seconds=math.ceil(wait_seconds))
+
+    async def _count_alone(self, rate: RateLimitItem, limit: Limit, key: str) -> float:
+        if await self._alone.hit(rate, limit, key):
+            return 0
+        window = await self._alone.get_window_stats(rate, limit, key)
+        return max(1, window.reset_time - time.time())
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._shared:
+            await self._shared.close()
 
 
 def limits_of(database: Database) -> Limits:
@@ -73,13 +72,8 @@ def limits_of(database: Database) -> Limits:
     return found
 
 
-def _shared(redis_url: str) -> SlidingWindowCounterRateLimiter:
-    # The short time-outs keep a hanging Redis from holding up every request.
-    storage = RedisStorage(
-        f"async+{redis_url}",
-        implementation="redispy",
-        wrap_exceptions=True,
-        socket_timeout=_ANSWER_SECONDS,
-        socket_connect_timeout=_ANSWER_SECONDS,
-    )
-    return SlidingWindowCounterRateLimiter(storage)
+def _shared(redis_url: str) -> "SharedCounts":
+    # Imported late: it takes a while to load, and most installations begin without Redis.
+    from core.shared_counts import SharedCounts
+
+    return SharedCounts(redis_url)

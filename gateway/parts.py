@@ -49,6 +49,7 @@ class Parts:
             await self.ussd.close()
         if "providers" in vars(self):
             await asyncio.gather(*(provider.close() for provider in self.providers))
+        await self.limits.close()
         await self.database.close()
 
 

@@ -1,6 +1,7 @@
 """Puts the engine together for one process."""
 
 from core.database import Database
+from core.limits import limits_of
 from menus_ussd.engine import Engine
 from menus_ussd.evidence import experiments
 from menus_ussd.evidence.log import Evidence
@@ -14,7 +15,7 @@ from menus_ussd.stores.postgres import PostgresSessionStore
 def build_ussd(database: Database, evidence: Evidence | None = None) -> Engine:
     """The engine on the product's journeys, its sessions and experiments as the settings say. Raises ValueError."""
     experiments.check(database.settings.ussd_experiments)
-    return Engine(database, session_store(database), CONVERSATION, evidence)
+    return Engine(database, session_store(database), CONVERSATION, evidence, limits_of(database))
 
 
 def session_store(database: Database) -> SessionStore:

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from core import gsm, logs, maintenance
 from core.database import Database, Tx
-from core.errors import GatewayError
+from core.errors import GatewayError, TooManyRequests
 from core.ids import new_id
+from core.limits import Limits
 from core.maintenance import Maintenance
 from core.texts import DEFAULT_LANGUAGE, say
 from menus_ussd import positions
@@ -63,12 +64,18 @@ class Engine:
     """Answers turns. What it knows of a conversation is in the store and the database."""
 
     def __init__(
-        self, database: Database, store: SessionStore, conversation: Conversation, evidence: Evidence | None = None
+        self,
+        database: Database,
+        store: SessionStore,
+        conversation: Conversation,
+        evidence: Evidence | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.database = database
         self.store = store
         self.conversation = conversation
         self.evidence = evidence or Nowhere()
+        self.limits = limits  # None: callers who are not real dial as often as they like
         self._settings = database.settings
         self._keys = database.keys
         self.promising = Promising(database)
@@ -139,6 +146,8 @@ class Engine:
         if (state := await maintenance.current(self.database)).is_on:
             return await self._sorry(turn, claim, state)
         if _begins(turn, session):
+            if await self._dials_too_often(index):
+                return self._close(turn, await self._language(turn, claim), TooManyRequests.text_key)
             (session, typed), walking = await self._begin(turn, claim, index), True
             seen.of(session, "begun")
         elif session is None:
@@ -155,6 +164,16 @@ class Engine:
         session.answered_ms = positions.milliseconds(self.database.clock.now())
         await claim.commit(session)
         return reply
+
+    async def _dials_too_often(self, phone_index: bytes) -> bool:
+        """Whether a phone has used up its dials (D20). Only dials count: a talk that goes on is never stopped."""
+        if self.limits is None:
+            return False
+        try:
+            await self.limits.spend("dials", phone_index.hex())
+        except TooManyRequests:
+            return True
+        return False
 
     async def _begin(self, turn: Turn, claim: Claim, phone_index: bytes) -> tuple[Session, list[str]]:
         """A new network session, carrying what an earlier one of the same phone left unfinished; and what to type."""

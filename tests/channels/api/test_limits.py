@@ -1,5 +1,6 @@
 """The counters behind the limits: shared through Redis, and still there when it is not."""
 
+import asyncio
 import signal
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from core.errors import TooManyRequests
 from core.limits import Limits
+from core.redis_line import RedisAway, Wire
 from core.settings import Settings
 from tests.support.redis import RedisServer
 
@@ -40,19 +42,37 @@ async def test_a_redis_that_hangs_holds_up_one_caller_and_not_all(
     settings: Settings, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = limits(settings, own_redis.url)
+    assert process._shared
     await process.spend("orders", "somebody")
     own_redis.send(signal.SIGSTOP)
     await process.spend("orders", "somebody")  # waits, and counts alone
     asked = 0
 
-    async def ask(*_: object) -> bool:
+    async def wire() -> Wire:
         nonlocal asked
         asked += 1
-        return True
+        raise RedisAway("hangs")
 
-    monkeypatch.setattr(process._shared, "hit", ask)
+    monkeypatch.setattr(process._shared._line, "wire", wire)
     await process.spend("orders", "somebody")
     assert not asked
-    monkeypatch.setattr(process, "_alone_until", 0.0)
-    await process.spend("orders", "somebody")
+    monkeypatch.setattr(process._shared, "_away_until", 0.0)
+    with pytest.raises(TooManyRequests):  # the third of two, by its own count
+        await process.spend("orders", "somebody")
     assert asked
+
+
+async def test_who_waited_may_go_on(settings: Settings, redis_url: str) -> None:
+    for url in (redis_url, ""):
+        process = Limits(msgspec.structs.replace(settings, rate_orders="2/second", redis_url=url))
+        async with asyncio.timeout(60):
+            refused = 0
+            for _ in range(5):
+                while True:
+                    try:
+                        await process.spend("orders", f"patient {url}")
+                        break
+                    except TooManyRequests:
+                        refused += 1
+                        await asyncio.sleep(0.05)
+        assert refused
