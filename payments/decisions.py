@@ -220,7 +220,7 @@ class Decisions:
     async def _move_out_of_suspense(self, tx: Tx, question: _Question, ruling: Ruling) -> None:
         case, moved_xaf = question.case, question.received_xaf
         if ruling in (Ruling.RETURN, Ruling.KEEP):
-            await _send_back(tx, question, ruling)
+            await self._give_back(tx, question, ruling)
         elif ruling is Ruling.RETURNED:
             await _close_collection(tx, case)
             await _post(tx, case, ruling, [Leg(SUSPENSE_MISMATCH, SUSPENSE_UNMATCHED, moved_xaf)])
@@ -230,6 +230,16 @@ class Decisions:
             await self._accept(tx, case, moved_xaf)
         else:
             await self._absorb(tx, case, moved_xaf)
+
+    async def _give_back(self, tx: Tx, question: _Question, ruling: Ruling) -> None:
+        """What is not kept: from one suspense to the other, and out to the phone as any surplus."""
+        case, kept_xaf = question.case, question.kept_xaf
+        back_xaf = question.received_xaf - kept_xaf
+        await _close_collection(tx, case)
+        legs = [Leg(SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, back_xaf), Leg(SUSPENSE_MISMATCH, GOODWILL, kept_xaf)]
+        await _post(tx, case, ruling, legs)
+        if back_xaf:
+            await self._settlement.give_back(tx, case, back_xaf)
 
     async def _accept(self, tx: Tx, case: Case, moved_xaf: int) -> None:
         owed = await attempts.close(tx, case.payment, PaymentState.PAID)
@@ -341,27 +351,6 @@ def as_told(case: Case, amount_xaf: int) -> Record:
         phone=case.payment.phone,
         carrier=case.attempt.carrier,
         failure=None,
-    )
-
-
-async def _send_back(tx: Tx, question: _Question, ruling: Ruling) -> None:
-    """What is not kept: from one suspense to the other, and out to the phone as any surplus."""
-    case, kept_xaf = question.case, question.kept_xaf
-    back_xaf = question.received_xaf - kept_xaf
-    await _close_collection(tx, case)
-    legs = [Leg(SUSPENSE_MISMATCH, SUSPENSE_SURPLUS, back_xaf), Leg(SUSPENSE_MISMATCH, GOODWILL, kept_xaf)]
-    await _post(tx, case, ruling, legs)
-    if not back_xaf:
-        return
-    await service.request_refund(
-        tx,
-        purpose=SURPLUS,
-        reference=case.payment.reference,
-        payment_id=case.payment.id,
-        amount_xaf=back_xaf,
-        debit=SUSPENSE_SURPLUS,
-        key=f"surplus:{case.attempt.id}",
-        attempt_id=case.attempt.id,
     )
 
 

@@ -214,19 +214,23 @@ class Settlement:
     async def _send_back(self, tx: Tx, case: Case, moved: Movement) -> None:
         """Late or double success: the money waits in suspense while a refund takes it back to the phone."""
         await journals.money_in(tx, case, moved, kind="collection_surplus", credit=SUSPENSE_SURPLUS)
+        await self.give_back(tx, case, moved.amount_xaf)
+
+    async def give_back(self, tx: Tx, case: Case, amount_xaf: int) -> None:
+        """Out of suspense:surplus to the phone that paid it; to the wallet what no provider would carry there."""
         try:
             await service.request_refund(
                 tx,
                 purpose=SURPLUS,
                 reference=case.payment.reference,
                 payment_id=case.payment.id,
-                amount_xaf=moved.amount_xaf,
+                amount_xaf=amount_xaf,
                 debit=SUSPENSE_SURPLUS,
                 key=f"surplus:{case.attempt.id}",
                 attempt_id=case.attempt.id,
             )
         except (UnsupportedCarrier, AmountOutOfLimits):
-            await self._tell(tx, self._outcomes.surplus, structs.replace(case.payment, amount_xaf=moved.amount_xaf))
+            await self._tell(tx, self._outcomes.surplus, structs.replace(case.payment, amount_xaf=amount_xaf))
 
     async def _mismatched(self, tx: Tx, case: Case, moved: Movement) -> None:
         """Another amount, currency or phone, a payout whose money was put back, a surplus that its payer has back."""

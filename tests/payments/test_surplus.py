@@ -85,6 +85,15 @@ async def test_a_surplus_that_did_not_fit_and_came_back_goes_to_the_wallet(house
     await all_ends_in_the_wallet(house, 3800)
 
 
+async def test_what_is_too_little_to_be_sent_goes_to_the_wallet(house: House, campay: FakeCampay) -> None:
+    await house.collect()
+    await house.sweep()
+    campay.decide("SUCCESSFUL", amount="5.00")
+    await house.sweep(seconds=6)
+    await rule(house, Ruling.RETURN)
+    await all_ends_in_the_wallet(house, 5)
+
+
 async def returned_and_taken_back(house: House, campay: FakeCampay, returned_xaf: int) -> None:
     """Of two payments for one order the first was refunded and taken back by the provider; then the second comes."""
     owed = await quarantined(house)
