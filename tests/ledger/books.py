@@ -36,7 +36,7 @@ async def settle(marks: Marks) -> int:
 
 async def settled(watermark: Watermark) -> int:
     """Where it stands when everything has ended that was there before this call."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         for _ in ("what it saw before", "what there is now"):
             await watermark.advance()
             while watermark._look is not None:

@@ -26,7 +26,7 @@ async def fill(database: Database) -> None:
 async def seal_all(seals: Seals) -> None:
     """Let what was written become final, and be sealed. Other tests' transactions are on this server too."""
     sealed = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         while not sealed:
             sealed = await seals.advance()
             await asyncio.sleep(0.01)

@@ -32,7 +32,7 @@ from tests.ledger.books import ANNA, BEN, CHLOE, FLOAT, count, give, held, pay
 
 pytestmark = pytest.mark.anyio
 
-CAPPED = chart.Account("wallet:00000000-0000-0000-0000-00000000000c", "liability", ceiling=100)
+CAPPED = chart.Account("wallet:capped", "liability", ceiling=100)
 
 
 @pytest.fixture

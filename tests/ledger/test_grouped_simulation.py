@@ -28,6 +28,11 @@ POOR = chart.Account("wallet:poor", "liability")  # nothing ever leaves it
 ODD = chart.Account("wallet:odd", "liability")  # whatever names it is a fault that has no name
 
 
+@pytest.fixture(autouse=True)
+def patient() -> None:
+    """Time is simulated here, and so is everybody's patience: the real one."""
+
+
 class Server:
     """Does all of a call or nothing, as PostgreSQL does; when and whether it answers is up to the dice."""
 

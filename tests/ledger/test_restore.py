@@ -85,7 +85,7 @@ class Business:
     async def go_on(self) -> None:
         """Until so many journals more are posted, and sealed."""
         posted, sealed = self.posted + WARM_UP, self.sealed + WARM_UP
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             while self.posted < posted or self.sealed < sealed:
                 await asyncio.sleep(0.01)
 

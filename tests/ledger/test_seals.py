@@ -76,7 +76,7 @@ async def test_workers_that_seal_at_once_seal_once(database: Database) -> None:
         while not await rows(database):
             await seals.advance()
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         await asyncio.gather(*(work(Seals(database)) for _ in range(4)))
     assert sum(row[3] for row in await rows(database)) == 5
     assert await findings(database) == []
