@@ -108,26 +108,26 @@ async def test_a_change_is_heard_once_and_told_to_whoever_holds_the_number(
     assert await changes(market.database) == 2
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        event("+237670999999"),  # nobody of ours
-        event("+33612345678"),
-        event("670000001x"),
-        event(type="org.camaraproject.sim-swap-subscriptions.v0.subscription-ends"),
-        event(time="2026-11-21T10:59:30"),
-        event(time="yesterday"),
-        event(id=""),
-        event(data={}),
-        event(data=None),
-        [],
-        "x" * 5_000,
-    ],
-)
+NOTHING_OF_OURS: list[object] = [
+    event("+237670999999"),  # nobody of ours
+    event("+33612345678"),
+    event("670000001x"),
+    event(type="org.camaraproject.sim-swap-subscriptions.v0.subscription-ends"),
+    event(time="2026-11-21T10:59:30"),
+    event(time="yesterday"),
+    event(id=""),
+    event(data={}),
+    event(data=None),
+    [],
+    "x" * 5_000,
+]
+
+
 async def test_what_is_no_change_of_ours_is_answered_and_changes_nothing(
-    web: httpx.AsyncClient, market: Market, said: object
+    web: httpx.AsyncClient, market: Market
 ) -> None:
-    assert await tell(web, said) == 204
+    for said in NOTHING_OF_OURS:
+        assert await tell(web, said) == 204, said
     assert await changes(market.database) == 0
 
 

@@ -7,7 +7,9 @@ from sqlalchemy import select
 
 from core.clock import ManualClock
 from core.database import Database
-from gateway.menus.pasts import PIN, RICH, with_pasts
+from gateway.menus.pasts import PIN, RICH
+from ledger import chart
+from ledger.service import Leg, post
 from marketplace.people import service as people
 from marketplace.people.tables import person
 from menus_ussd.assembly import build_ussd
@@ -24,10 +26,11 @@ WRONG = "582047"
 @pytest.fixture
 async def engine(database: Database, clock: ManualClock) -> Engine:
     await open_market(database, clock)
-    await with_pasts(database)
     async with database.transaction() as tx:
         known = await people.recognise(tx, phone=RICH)
         await people.choose_language(tx, person_id=known.id, language="fr")
+        await people.set_pin(tx, person_id=known.id, pin=PIN)
+        await post(tx, key="rich", kind="test", legs=[Leg(chart.GOODWILL, chart.wallet(known.id), 100_000)])
     return build_ussd(database)
 
 
