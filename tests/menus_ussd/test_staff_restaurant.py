@@ -14,7 +14,7 @@ from core.database import Database
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.catalogue.tables import dish, restaurant
-from marketplace.ordering.tables import customer_order, order_event
+from marketplace.ordering.tables import customer_order, order_event, order_line
 from marketplace.payouts.tables import payout
 from marketplace.people import service as people
 from marketplace.people.tables import driver
@@ -145,6 +145,23 @@ async def test_ready_then_the_number_for_the_driver_who_comes(market: Market, ki
     assert (await kitchen.say("1", "1")).text.startswith("4821 en cuisine\n1 Poulet DG")
     ends(await kitchen.say("1"), "ussd.staff.ready_now", "4821")
     assert await state(market, order_id) == "READY"
+
+
+async def test_a_feast_goes_over_several_pages_and_is_answered_on_the_last(market: Market, kitchen: Handset) -> None:
+    order_id = await market.order(state="OFFERED")
+    async with market.database.transaction() as tx:
+        line = await tx.one(select(order_line).where(order_line.c.order_id == order_id))
+        more = [{**line._mapping, "position": n, "name": f"Plat de fête numéro {n}"} for n in range(2, 31)]
+        await tx.run(insert(order_line), more)
+    await kitchen.dial("9")
+    page = await kitchen.say("1", "1")
+    seen = [page.text]
+    while "98 Suite" in page.text:
+        page = await kitchen.say("98")
+        seen.append(page.text)
+    assert len(seen) > 3 and all(width(text) <= 160 for text in seen)
+    assert all(f"numéro {n}" in " ".join(seen).replace("\n", " ") for n in range(2, 31))
+    ends(await kitchen.say("1"), "ussd.staff.accepted_now", "20 min")
 
 
 async def test_nothing_to_cook_is_said_with_a_way_out(kitchen: Handset) -> None:
