@@ -29,13 +29,14 @@ async def stars(phones: Phones) -> tuple[list[int], list[int]]:
     return [row.stars for row in kitchens], [row.stars for row in riders]
 
 
-@pytest.mark.parametrize(
-    ("text", "meal", "ride"), [("NOTE 4", [4], []), ("rate 4 2", [4], [2]), ("Note 42", [4], [2]), ("note4", [4], [])]
-)
-async def test_stars_by_sms(phones: Phones, text: str, meal: list[int], ride: list[int]) -> None:
+async def test_stars_by_sms_are_for_the_meal_and_with_a_second_digit_for_the_ride(phones: Phones) -> None:
     await delivered(phones)
-    assert "4/5" in (await phones.ask(CUSTOMER, text) or "")
-    assert await stars(phones) == (meal, ride)
+    assert "4/5" in (await phones.ask(CUSTOMER, "NOTE 4") or "")
+    assert await stars(phones) == ([4], [])
+    phones.market.clock.advance(minutes=2)
+    await delivered(phones)
+    assert "3/5" in (await phones.ask(CUSTOMER, "rate 3 2") or "")
+    assert await stars(phones) == ([7], [2])
 
 
 async def test_a_named_order_is_rated_once(phones: Phones) -> None:
@@ -47,10 +48,11 @@ async def test_a_named_order_is_rated_once(phones: Phones) -> None:
     assert await stars(phones) == ([5], [3])
 
 
-@pytest.mark.parametrize("text", ["NOTE 0", "NOTE 6", "NOTE", "NOTE 4821"])
-async def test_what_are_no_stars_rates_nothing(phones: Phones, text: str) -> None:
+async def test_what_are_no_stars_rates_nothing(phones: Phones) -> None:
     await delivered(phones)
-    assert "NOTE 5" in (await phones.ask(CUSTOMER, text) or ""), "the help line"
+    for text in ("NOTE 0", "NOTE 6", "NOTE", "NOTE 4821"):
+        assert "NOTE 5" in (await phones.ask(CUSTOMER, text) or ""), "the help line"
+        phones.market.clock.advance(minutes=11)
     assert await stars(phones) == ([], [])
 
 
