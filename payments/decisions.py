@@ -144,9 +144,10 @@ async def waiting(tx: Tx) -> list[Waiting]:
 
 
 def _waiting(row: Row[Any]) -> Waiting:
-    names = set(Waiting.__struct_fields__) - {"attempt_id", "rulings"}
-    rulings = sorted(_open_to(_facts(row)))
-    return Waiting(attempt_id=row.id, rulings=rulings, **{name: row._mapping[name] for name in names})
+    known = _facts(row)
+    read = {"attempt_id": row.id, "kind": known.kind, "state": known.state, "rulings": sorted(_open_to(known))}
+    names = set(Waiting.__struct_fields__) - read.keys()
+    return Waiting(**read, **{name: row._mapping[name] for name in names})
 
 
 async def propose(

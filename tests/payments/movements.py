@@ -42,7 +42,8 @@ class Movement:
         """It moves another amount than it was asked to, or does not say how much in whole francs."""
         asked_xaf = self.amount_xaf
         told = {"none": "None", "fraction": f"{asked_xaf}.0000000000000001"}
-        self.row["amount"] = told.get(how) or str(asked_xaf + {"more": 100, "less": -100}[how])
+        moves = {"more": str(asked_xaf + 100), "less": str(asked_xaf - 100), "five": "5.00"}
+        self.row["amount"] = told.get(how) or moves[how]
         self.row["moves"] = asked_xaf if how in told else self.row["amount"]
 
     @property

@@ -40,7 +40,7 @@ later = st.sampled_from([1, 6, 20, 70, 70, 1000])
 phone = st.sampled_from(PHONES)
 provider = st.sampled_from(PROVIDERS)
 word = st.sampled_from(["SUCCESSFUL", "SUCCESSFUL", "SUCCESSFUL", "FAILED", "TECHNICAL"])
-wrong = st.sampled_from(["none", "fraction", "more", "less"])
+wrong = st.sampled_from(["none", "fraction", "more", "less", "five"])
 
 collect = st.tuples(st.just("collect"), st.sampled_from([2000, 3800]), phone)
 pay_out = st.tuples(st.just("pay_out"), st.sampled_from([1000, 2550]), phone)
