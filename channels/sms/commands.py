@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from channels.sms import customer, driver, earnings, restaurant
+from channels.sms import customer, driver, earnings, ordering, restaurant
 from channels.sms.exchange import Ask, Reply, Role
 from core.gsm import plain
 from core.limits import Limit
@@ -57,6 +57,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("customer", "cancel", "annuler?", "cancel", f"({NUMBER})?", customer.cancel, "same text"),
     Command("customer", "top_up", "recharger?", "topup", AMOUNT, customer.top_up, limit="payments"),
     Command("customer", "rate", "note", "rate", STARS, customer.rate, "same text"),
+    Command(
+        "customer",
+        "order",
+        "",
+        "",
+        r"(?P<restaurant>\d{2,3}) (?P<dishes>\d{1,3}(x\d{1,2})?( \d{1,3}(x\d{1,2})?)*)( a(?P<place>[1-3]))?",
+        ordering.quote,
+    ),
+    Command("customer", "agree", "oui", "yes", "", ordering.agree, limit="orders"),
     Command("customer", "find", "chercher?", "find", r" ?(?P<words>[a-z].{2,29})", customer.find),
     Command("customer", "help", "aide", "help", "", help_),
     Command("customer", "stop", "stop", "stop", "", customer.stop),

@@ -63,6 +63,8 @@ class Cart(msgspec.Struct, frozen=True):
     lines: list[Line]
     place: Place | None
     quote: Quote | None
+    channel: str
+    saved_at: datetime
     order_id: UUID | None = None
     extras: Extras = Extras()
 
@@ -276,6 +278,8 @@ async def _cart(tx: Tx, row: Any, *, order_id: UUID | None = None) -> Cart:
         lines=lines_of(row),
         place=place,
         quote=await _quote(tx, row, place, order_id) if place else None,
+        channel=row.channel,
+        saved_at=row.saved_at,
         order_id=order_id,
         extras=extras_of(row),
     )

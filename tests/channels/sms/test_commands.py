@@ -19,6 +19,9 @@ from marketplace.notifications.tables import outgoing_sms, sms_opt_out
 from marketplace.ordering.tables import customer_order
 from marketplace.payouts.tables import payout
 from marketplace.people import service as people
+from marketplace.places import queries as places
+from marketplace.places.queries import Place
+from marketplace.places.service import remember_place
 from marketplace.wallets.tables import top_up
 from tests.channels.sms.conftest import Phones
 from tests.support.market import CUSTOMER, DRIVERS, RESTAURANT, Market
@@ -312,3 +315,46 @@ async def test_a_dish_is_found_by_its_name_with_the_number_to_dial(phones: Phone
         assert sms_parts(answer) == 1
     assert (await phones.ask(CUSTOMER, "CHERCHE tantie") or "").endswith("Commander: *237*1*10#")
     assert await phones.ask(CUSTOMER, "CHERCHE xyzzy") == "Rien trouvé pour xyzzy."
+
+
+# ---- a meal by two texts ---------------------------------------------------------------------------------
+
+
+async def has_places(market: Market, *names: str) -> None:
+    async with market.database.transaction() as tx:
+        person = await people.recognise(tx, phone=CUSTOMER)
+        for name in names:
+            (found, *_) = await places.search_quarters(tx, prefix=name)
+            await remember_place(tx, person_id=person.id, place=Place(found.id, None))
+
+
+async def placed(market: Market) -> list[tuple[str, int, str]]:
+    columns = select(customer_order.c.place_label, customer_order.c.total_xaf, customer_order.c.state)
+    return [(row.place_label, row.total_xaf, row.state) for row in await market.rows(columns)]
+
+
+async def test_a_quote_by_sms_is_ordered_by_yes_and_a_second_yes_orders_nothing_more(phones: Phones) -> None:
+    market = phones.market
+    await has_places(market, "bonapriso", "deido")
+    quoted = await phones.ask(CUSTOMER, "45 1x2 3 A2")
+    assert quoted and "à Deido" in quoted and "Répondez OUI" in quoted and sms_parts(quoted) == 1
+    for _ in range(2):
+        assert "Validez le paiement" in (await phones.ask(CUSTOMER, "oui") or "")
+    ((label, total_xaf, state),) = await placed(market)
+    assert (label, state) == ("Deido", "AWAITING_PAYMENT") and f"total {total_xaf}F" in quoted
+
+
+async def test_a_quote_goes_to_the_first_place_and_lives_for_ten_minutes(phones: Phones) -> None:
+    await has_places(phones.market, "bonapriso", "deido")
+    assert "à Bonapriso" in (await phones.ask(CUSTOMER, "45 1") or "")
+    phones.market.clock.advance(minutes=10)
+    assert (await phones.ask(CUSTOMER, "OUI") or "").startswith("Rien à confirmer.")
+    assert await placed(phones.market) == []
+
+
+@pytest.mark.parametrize("text", ["45 1", "77 1", "45 99", "OUI", "45 1x99 A3"])
+async def test_what_cannot_be_quoted_is_said_and_nothing_is_ordered(phones: Phones, text: str) -> None:
+    if text != "45 1":
+        await has_places(phones.market, "bonapriso", "deido")
+    answer = await phones.ask(CUSTOMER, text)
+    assert answer and "Répondez OUI" not in answer and await placed(phones.market) == []

@@ -1,0 +1,73 @@
+"""A meal by two texts: `45 12x2 13 A1` is answered by what it costs, `OUI` within ten minutes orders it."""
+
+from datetime import timedelta
+
+from channels.sms.exchange import Ask, Reply
+from core.errors import InvalidInput
+from core.gsm import fold, shorten
+from marketplace.catalogue import queries as catalogue
+from marketplace.ordering import carts
+from marketplace.ordering import service as ordering
+from marketplace.ordering.carts import Cart
+from marketplace.ordering.errors import PlaceMissing
+from marketplace.ordering.pricing import Line
+from marketplace.places import queries as places
+from marketplace.places.queries import Place
+
+CHANNEL = "sms"
+NAME_WIDTH = 14
+
+
+async def quote(ask: Ask) -> Reply:
+    """Restaurant, dishes with how many of each, and one of the saved places (the first, if none is named)."""
+    restaurant = await catalogue.restaurant_by_number(ask.tx, number=int(ask.parts["restaurant"]))
+    menu = {dish.number: dish.id for dish in await catalogue.dishes(ask.tx, restaurant_id=restaurant.id)}
+    lines = []
+    for wish in ask.parts["dishes"].split():
+        number, _, quantity = wish.partition("x")
+        if int(number) not in menu:
+            raise InvalidInput(field="dish")
+        lines.append(Line(menu[int(number)], int(quantity or 1)))
+    place = await _place(ask, int(ask.parts.get("place", 0)))
+    cart = await carts.save(
+        ask.tx, person_id=ask.person.id, restaurant_id=restaurant.id, lines=lines, place=place, channel=CHANNEL
+    )
+    return _quoted(cart)
+
+
+async def agree(ask: Ask) -> Reply:
+    """`OUI`: order what was quoted last. The sender's number pays. Twice is the same order.
+
+    Who has nothing to agree to may be a driver who forgot the number of the job.
+    """
+    cart = await carts.open_cart(ask.tx, person_id=ask.person.id)
+    life = timedelta(minutes=ask.tx.settings.quote_minutes)
+    if cart is None or cart.quote is None or cart.channel != CHANNEL or cart.saved_at + life <= ask.tx.now:
+        return Reply("sms.no_quote", changed=False)
+    placed = await ordering.place(
+        ask.tx,
+        person_id=ask.person.id,
+        cart_id=cart.cart_id,
+        cart_version=cart.version,
+        total_xaf=cart.quote.total_xaf,
+        pay_with="mobile_money",
+        channel=CHANNEL,
+    )
+    return Reply("sms.late.order_sent", {"number": placed.number, "total_xaf": placed.total_xaf})
+
+
+async def _place(ask: Ask, slot: int) -> Place:
+    """The saved place of this number, or the first. Raises PlaceMissing."""
+    saved = await places.saved_places(ask.tx, person_id=ask.person.id)
+    wanted = [one.place for one in saved if slot in (0, one.slot)]
+    if not wanted:
+        raise PlaceMissing()
+    return wanted[0]
+
+
+def _quoted(cart: Cart) -> Reply:
+    quote = cart.quote
+    assert quote is not None, "a cart with a place has a quote"
+    items = ", ".join(f"{line.quantity} {shorten(fold(line.name), NAME_WIDTH)}" for line in quote.lines)
+    money = {"delivery_xaf": quote.delivery_xaf, "total_xaf": quote.total_xaf}
+    return Reply("sms.quote", {"items": items, "place": quote.place_label, **money})
