@@ -15,6 +15,12 @@ class OwnReferralCode(Conflict):
     text_key = "error.own_referral_code"
 
 
+class MutualReferral(Conflict):
+    """The two cannot have brought each other."""
+
+    text_key = "error.mutual_referral"
+
+
 class AlreadyReferred(Conflict):
     """A code was entered before."""
 

@@ -18,6 +18,7 @@ from marketplace.people import service as people
 from marketplace.referrals.codes import code_of, serial_of
 from marketplace.referrals.errors import (
     AlreadyReferred,
+    MutualReferral,
     OwnReferralCode,
     ReferralTooLate,
     ReferrerFull,
@@ -60,11 +61,13 @@ async def standing(tx: Tx, *, person_id: UUID) -> Standing:
 async def enter(tx: Tx, *, person_id: UUID, code: int) -> Referral:
     """Name who told one of us, before the first delivered order. The same code again changes nothing.
 
-    Raises UnknownReferralCode, OwnReferralCode, AlreadyReferred, ReferralTooLate, ReferrerFull.
+    Raises UnknownReferralCode, OwnReferralCode, MutualReferral, AlreadyReferred, ReferralTooLate, ReferrerFull.
     """
     referrer_id = await _referrer(tx, code)
     if referrer_id == person_id:
         raise OwnReferralCode()
+    if (theirs := await _entered(tx, referrer_id)) is not None and theirs.referrer_id == person_id:
+        raise MutualReferral()
     if (known := await _entered(tx, person_id)) is not None:
         if known.referrer_id == referrer_id:
             return _referral(tx, known)

@@ -13,6 +13,7 @@ from marketplace.referrals import service as referrals
 from marketplace.referrals.codes import code_of, serial_of
 from marketplace.referrals.errors import (
     AlreadyReferred,
+    MutualReferral,
     OwnReferralCode,
     ReferralTooLate,
     ReferrerFull,
@@ -112,16 +113,19 @@ async def test_two_codes_at_once_leave_one_referrer(town: Town) -> None:
     assert sorted(type(answer) for answer in answers if isinstance(answer, GatewayError)) == [AlreadyReferred]
 
 
-async def test_nobody_brings_themselves(town: Town) -> None:
+async def test_nobody_brings_themselves_or_who_brought_them(town: Town) -> None:
     code = (await standing(town, CUSTOMER)).code
     with pytest.raises(OwnReferralCode):
         await enter(town, code)
+    await enter(town, code, FRIEND)
+    with pytest.raises(MutualReferral):
+        await enter(town, (await standing(town)).code)
 
 
-@pytest.mark.parametrize("code", [0, 1, 1001, 99_999_999_999_999])
-async def test_an_unknown_code_is_told(town: Town, code: int) -> None:
-    with pytest.raises(UnknownReferralCode):
-        await enter(town, code)
+async def test_an_unknown_code_is_told(town: Town) -> None:
+    for code in (0, 1, 1001, 99_999_999_999_999):
+        with pytest.raises(UnknownReferralCode):
+            await enter(town, code)
 
 
 async def test_who_has_eaten_already_is_no_new_friend(town: Town) -> None:

@@ -60,7 +60,7 @@ async def test_what_was_asked_for_is_known_and_ends(town: Town, holder: UUID) ->
         assert await alerts.alert(tx, person_id=holder) is None
 
 
-@pytest.mark.parametrize("amount_xaf", [0, 99, 500_001])
-async def test_only_what_can_be_topped_up_is_offered(town: Town, holder: UUID, amount_xaf: int) -> None:
-    with pytest.raises(InvalidAmount):
-        await turn_on(town, holder, amount_xaf)
+async def test_only_what_can_be_topped_up_is_offered(town: Town, holder: UUID) -> None:
+    for amount_xaf in (0, 99, 500_001):
+        with pytest.raises(InvalidAmount):
+            await turn_on(town, holder, amount_xaf)
