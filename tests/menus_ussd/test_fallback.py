@@ -9,7 +9,7 @@ import pytest
 import menus_ussd.stores.fallback as fallback
 from core.database import Database
 from menus_ussd.session import Entry, Receipt, Session
-from menus_ussd.stores import LeaseLost, SessionStore
+from menus_ussd.stores import LEASE_SECONDS, LeaseLost, SessionStore
 from menus_ussd.stores.fallback import FallbackSessionStore
 from menus_ussd.stores.postgres import PostgresSessionStore
 from menus_ussd.stores.redis import RedisSessionStore
@@ -38,8 +38,10 @@ def web(own_redis: RedisServer, second: PostgresSessionStore) -> FallbackSession
     return a_process(own_redis, second)
 
 
-def a_process(redis: RedisServer, second: PostgresSessionStore) -> FallbackSessionStore:
-    first = RedisSessionStore(redis.url, ttl_seconds=TTL_SECONDS, lease_seconds=1.0)
+def a_process(
+    redis: RedisServer, second: PostgresSessionStore, lease_seconds: float = LEASE_SECONDS
+) -> FallbackSessionStore:
+    first = RedisSessionStore(redis.url, ttl_seconds=TTL_SECONDS, lease_seconds=lease_seconds)
     return FallbackSessionStore(first, second, ttl_seconds=TTL_SECONDS)
 
 
@@ -137,8 +139,9 @@ async def test_a_process_that_begins_later_finds_what_postgresql_holds(
 
 
 async def test_a_stale_copy_is_not_gone_on_from_when_redis_wakes(
-    web: FallbackSessionStore, own_redis: RedisServer, second: PostgresSessionStore
+    own_redis: RedisServer, second: PostgresSessionStore
 ) -> None:
+    web = a_process(own_redis, second, lease_seconds=2.0)  # for what it asks for while nobody hears
     await keep(web, at(1))
     own_redis.send(signal.SIGSTOP)
     async with asyncio.timeout(PATIENCE_SECONDS):

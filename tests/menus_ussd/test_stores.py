@@ -219,10 +219,10 @@ async def test_a_late_turn_does_not_take_the_lease_from_the_next(opens: Opens) -
 
 @pytest.mark.parametrize("kind", ["postgres"])
 async def test_a_sweep_forgets_the_expired_and_spares_a_turn_under_way(opens: Opens, database: Database) -> None:
-    short, long = opens(ttl_seconds=0.01, lease_seconds=0.01), opens()
+    short, long, mortal = opens(ttl_seconds=0.01), opens(), opens(lease_seconds=0.01)
     await keep(short, session("a"))
     await keep(long, session("b"))
-    dead = short.claim("c", PHONE)
+    dead = mortal.claim("c", PHONE)
     await dead.__aenter__()  # and its process is gone
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await read(short, "a") is not None:
