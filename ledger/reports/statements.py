@@ -5,17 +5,17 @@ it lies. Hot accounts number nothing while they post: their pages are counted on
 newest entries of a hot account may change places while their transactions end, for a second or so.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from sqlalchemy import DateTime, TextClause, bindparam, text
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import TextClause, text
 
 from core.database import Tx
 from core.errors import NotFound
 from ledger.rendering import Column, Facts
-from ledger.reporting import BEGINNING, Asked, Report, Rows, money, stream
+from ledger.reporting import Asked, Report, Rows, money, stream
 
 
 class StatementLine(Struct, frozen=True):
@@ -48,13 +48,14 @@ class Statement(Struct, frozen=True):
     next: int | None
 
 
-_ENDLESS = datetime(9999, 1, 1, tzinfo=UTC)
-
+# Where there is no bound there is nothing to search for: each step of it would read a page from somewhere in the past.
 _ACCOUNT = text("""
 SELECT id, kind, currency, debit_sign, hot,
-       entries_before(id, :since) AS skipped, entries_before(id, :until) AS last
+       coalesce(entries_before(id, :since), 0) AS skipped,
+       coalesce(entries_before(id, :until),
+                CASE WHEN hot THEN entries_up_to(id, (SELECT max(journal_id) FROM posting)) ELSE version END) AS last
 FROM account WHERE code = :code
-""")
+""").bindparams(bindparam("since", type_=DateTime(timezone=True)), bindparam("until", type_=DateTime(timezone=True)))
 _COLUMNS = "seq, recorded_at, effective_at, journal_id, entry.kind AS journal_kind, other.code AS other_account"
 _COLD = text(f"""
 SELECT {_COLUMNS}, debit, credit, entry.balance
@@ -104,7 +105,7 @@ async def account_statement(
     `limit` entries following number `after`, or those ahead of number `before`; without either the first ones, or, with
     `newest`, the last. Raises NotFound for an account that was never opened.
     """
-    account = await _account(tx, code, since or BEGINNING, until or _ENDLESS)
+    account = await _account(tx, code, since, until)
     first, last = account.skipped, account.last
     if newest or before is not None:
         last = last if before is None else max(first, min(last, before - 1))
@@ -126,8 +127,8 @@ async def account_statement(
     )
 
 
-async def _account(tx: Tx, code: str, since: datetime, until: datetime) -> SqlRow[Any]:
-    """The account, and the numbers between which its entries of the period lie."""
+async def _account(tx: Tx, code: str, since: datetime | None, until: datetime | None) -> SqlRow[Any]:
+    """The account, and the numbers between which its entries of the period lie; None: from the first, to the last."""
     account = await tx.first(_ACCOUNT, {"code": code, "since": since, "until": until})
     if account is None:
         raise NotFound()

@@ -50,7 +50,7 @@ $$;
 -- processes may disagree by a little, so the search goes by a fixed pattern of steps, and the answer for an instant in
 -- the past never changes, however many entries come later: statements that follow each other meet without a gap.
 CREATE FUNCTION entries_before(wanted bigint, instant timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     is_hot boolean;
     last bigint;       -- the place to search up to: an entry's number, or a journal's where the account numbers none
