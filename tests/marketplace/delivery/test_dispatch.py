@@ -221,7 +221,7 @@ async def test_a_driver_in_trouble_gives_the_job_back(market: Market) -> None:
     await market.tick()
     assert list(await offered(market)) == [other]
     (case,) = await market.rows(select(support_case))
-    assert (case.kind, case.details) == ("problem", {"what": 2, "state": "ASSIGNED"})
+    assert (case.kind, case.details) == ("problem", {"what": "customer_absent", "state": "ASSIGNED"})
 
 
 async def test_a_cancelled_order_calls_the_driver_off(market: Market) -> None:
