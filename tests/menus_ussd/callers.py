@@ -25,6 +25,8 @@ from marketplace.people.tables import person
 from menus_ussd.call import Call, End
 from menus_ussd.engine import Conversation, Engine
 from menus_ussd.journeys import CONVERSATION, home
+from menus_ussd.journeys.policies import POLICIES
+from menus_ussd.positions import milliseconds
 from menus_ussd.questions import Option
 from menus_ussd.session import Session, encode
 from menus_ussd.stores import StoreAway
@@ -92,6 +94,7 @@ class World:
         self.engine = Engine(database, self.store, CONVERSATION)
         self.phones = 0
         self.turns = 0
+        self.version = 0  # how often other code was deployed
 
     async def caller(self, *, rich: bool) -> "Caller":
         """Somebody who never dialled; or has a PIN and money, and a language."""
@@ -107,6 +110,7 @@ class World:
         return Caller(self, phone, known.id)
 
     def deploy(self, version: int) -> None:
+        self.version += 1
         self.engine.conversation = VERSIONS[version % len(VERSIONS)]
 
     def lose_store(self) -> None:
@@ -120,18 +124,22 @@ class Caller:
     def __init__(self, world: World, phone: str, person_id: UUID) -> None:
         self.world, self.phone, self.person_id = world, phone, person_id
         self.sessions = 0
-        self.confirmed = 0
+        self.wanted = 0  # orders: confirming once more what nobody answered for is no second wish
+        self.unsure = False  # the last confirmation had no answer
+        self.took_up = False  # this talk goes on with what an earlier one left
         self.wrong_pins = 0
         self.discarded = 0
         self.seen: dict[str, Reply] = {}  # of this session, by transcript
         self.last: Reply | None = None
         self.handset = Handset(world.engine, phone=phone)
+        self.version = world.version  # of the code that this talk began with
 
     async def step(self, word: str, number: int) -> None:
         """Do one thing, and see that all holds; who has nothing to answer dials first."""
         if word in ANSWERS and await self._standing() is None:
             await (self.hunger(number) if number % 2 else self.dial(number))
-        await STEPS[word](self, number)
+        if word not in ANSWERS or await self._standing():
+            await STEPS[word](self, number)
 
     # -- what they do --------------------------------------------------------------------------------------
 
@@ -197,11 +205,32 @@ class Caller:
             await self._say(_one_of((PIN, PIN, *WRONG_PINS), number), times=1 + number % 2)
 
     async def die(self, number: int) -> None:
-        """The process dies before it keeps what this turn came to."""
+        """The process dies when a turn has done everything but keep what it came to; half of the callers dial again."""
+        session = await self._standing()
+        assert session is not None and session.shown is not None
+        if session.shown.id.startswith(CONFIRMATIONS) and number % 4 == 1:
+            await self._say("2")  # by wallet, if they may: then it is the PIN's turn that dies
+            session = await self._standing()
         self.world.store.dies = True
-        await self.pay(number)
-        await self.pick(number)
+        if session and session.shown and session.shown.asks == "secret":
+            await self._say(PIN)
+        elif session and session.shown and session.shown.id.startswith(CONFIRMATIONS):
+            await self._say("1")
+        else:
+            await self.pick(number)
         self.world.store.dies = False
+        if number % 2:
+            await self.take_up(0)
+
+    async def take_up(self, number: int) -> None:
+        """Dial again, go on where it broke off, and agree."""
+        where = await self._broken_off()
+        await self._dial("")
+        if self.last and self.last.step in ("resume", "cart"):
+            await self._say("1")
+            assert where is None or self.last.step == where, f"{self.last.step} is not where it broke off: {where}"
+            await self.pay(number)
+            await self.enter_pin(number)
 
     async def forget(self, _: int) -> None:
         """Every session is lost; the aggregator goes on with its own."""
@@ -222,7 +251,8 @@ class Caller:
         owed = await self._open_carts()
         self.sessions += 1
         self.handset = Handset(self.world.engine, f"{self.phone}-{self.sessions}", self.phone)
-        self.seen, self.last = {}, None
+        self.seen, self.last, self.took_up = {}, None, False
+        self.version = self.world.version
         reply = await self._act(digits)
         plain = digits == "" and self.world.engine.conversation is CONVERSATION
         if plain and owed and reply.step != "language":
@@ -232,13 +262,17 @@ class Caller:
         before = await self._standing()
         assert before is not None and before.shown is not None
         step = before.shown.id.partition("#")[0]
-        self.confirmed += step in CONFIRMATIONS
+        if step in CONFIRMATIONS and not (self.unsure and self.took_up):
+            self.wanted += 1
+        self.took_up |= step in ("resume", "cart") and typed == "1"
         self.wrong_pins += before.shown.asks == "secret" and typed != PIN
         transcript = f"{self.handset.transcript}*{typed}" if self.handset.transcript else typed
         replies = await asyncio.gather(*(self._act(transcript) for _ in range(times)))
         # What a process could not keep before it died, another one answers anew.
         kept = [reply for reply in replies if reply.step != "ussd.trouble"]
         assert all(reply == kept[0] for reply in kept), "one request, two answers"
+        if step in CONFIRMATIONS or before.shown.asks == "secret":
+            self.unsure = not kept
         await self._check_discards(allowed=step in ("resume", "cart"))
 
     async def _act(self, transcript: str) -> Reply:
@@ -266,6 +300,16 @@ class Caller:
         session = self.world.store.read(f"toy:{self.handset.session_id}")
         if reply.expects_input and session and session.shown:
             assert _has_way_out(session), f"nobody gets out of {reply.step}"
+
+    async def _broken_off(self) -> str | None:
+        """The question of an order at which the newest session stands, if the next dial must lead back there."""
+        newest = self.world.store.newest(self.world.database.keys.blind_index(self.phone))
+        if newest is None or newest.ended or newest.shown is None or newest.journey not in ("order", "repeat"):
+            return None
+        age_ms = milliseconds(self.world.clock.now()) - newest.answered_ms
+        # A talk that two versions had in hand may stand anywhere.
+        same_code = self.version == self.world.version and self.world.engine.conversation is CONVERSATION
+        return newest.shown.id if same_code and age_ms < POLICIES["order"].minutes * 60_000 else None
 
     async def _standing(self) -> Session | None:
         """The session that waits for an answer of ours."""
@@ -296,7 +340,7 @@ class Caller:
             mine = customer_order.c.person_id == self.person_id
             orders = await tx.value(select(func.count()).where(mine))
             misses = await tx.value(select(person.c.pin_misses).where(person.c.id == self.person_id))
-        assert orders <= self.confirmed, f"{orders} orders of {self.confirmed} confirmations"
+        assert orders <= self.wanted, f"{orders} orders of {self.wanted} confirmations"
         assert misses <= self.wrong_pins, f"{misses} misses of {self.wrong_pins} wrong PINs"
 
 
@@ -312,6 +356,7 @@ STEPS: dict[str, Callable[[Caller, int], Awaitable[None]]] = {
     "pay": Caller.pay,
     "enter pin": Caller.enter_pin,
     "die": Caller.die,
+    "take up": Caller.take_up,
     "forget": Caller.forget,
     "deploy": Caller.deploy,
     "wait": Caller.wait,

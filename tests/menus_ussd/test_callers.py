@@ -21,7 +21,7 @@ EXAMPLES = 30 + 600 * int(os.environ.get("LONG", "0"))
 CALLERS = 2
 
 # Who goes straight for a meal meets more than who picks at random.
-USUAL = ("pick",) * 6 + ("hunger", "pay", "pay", "dial", "stutter")
+USUAL = ("pick",) * 6 + ("hunger", "pay", "pay", "dial", "stutter", "die", "take up", "take up")
 STEP = st.tuples(st.integers(0, CALLERS - 1), st.sampled_from((*USUAL, *STEPS)), st.integers(0, 59))
 STORIES = st.lists(STEP, min_size=20, max_size=60)
 
