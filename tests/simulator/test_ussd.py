@@ -115,6 +115,18 @@ def test_a_repeated_request_is_the_same_request(networks: httpx.Client, product:
     assert third["headers"]["at-ussd-hop-metadata"] == "one"
 
 
+def test_a_slow_network_holds_a_request_back_and_the_round_trip_says_so(
+    networks: httpx.Client, product: Product
+) -> None:
+    product.answers = [page("CON Un", "one"), page("CON Deux", "two")]
+    asked = {"from": PHONE, "dial": "*237*1#", "delay_seconds": 0.2}
+    screen = networks.post("/simulator/ussd", json=asked).json()
+    assert (screen["text"], screen["step"]) == ("Un", "one") and screen["round_trip_ms"] >= 200
+    later = networks.post(f"/simulator/ussd/{screen['session']}", json={"input": "1", "delay_seconds": 0.3}).json()
+    assert (later["text"], later["step"]) == ("Deux", "two") and later["round_trip_ms"] >= 300
+    assert networks.post("/simulator/ussd", json={**asked, "delay_seconds": 31}).status_code == 400
+
+
 def test_silence_and_length_end_a_session(simulator_settings: SimulatorSettings, product: Product) -> None:
     clock = ManualClock()
     product.answers = [page("CON Un") for _ in range(5)]

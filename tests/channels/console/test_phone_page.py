@@ -16,6 +16,9 @@ ARGUMENTS = [
     "--no-first-run", "--disable-dev-shm-usage",
 ]  # fmt: skip
 
+# A machine may be busy; what is waited for is a condition, never a time.
+expect.set_options(timeout=60_000)
+
 if CHROMIUM is None and os.environ.get("REQUIRE_ALL") != "1":
     pytest.skip("chromium is not installed: `apt-get install chromium`", allow_module_level=True)
 
@@ -212,10 +215,12 @@ def test_a_dropped_session_is_gone_and_said_so(page: Page, simulator_url: str) -
     assert httpx.get(f"{simulator_url}/simulator/state").json()["ussd"] == {"total": 1, "open": 0}
 
 
-def test_a_slow_network_makes_the_caller_wait(page: Page) -> None:
+def test_a_slow_network_makes_the_caller_wait_who_may_leave(page: Page) -> None:
     customer = phone(page, 0)
-    figure(page, 0).locator(".delay").select_option("1")
-    press(customer, "call", "call")
+    figure(page, 0).locator(".delay").select_option("10")
+    with page.expect_request("**/simulator/ussd") as asked:
+        press(customer, "call", "call")
+    assert asked.value.post_data_json["delay_seconds"] == 10
     expect(customer.locator(".waiting")).to_be_visible()
-    expect(customer.locator(".page")).to_contain_text("Bienvenue")
-    expect(figure(page, 0).locator(".meter")).to_have_text(re.compile(r" · [1-9]\d{3,} ms$"))
+    press(customer, "end")
+    expect(customer.locator(".clock")).to_be_visible()
