@@ -34,7 +34,8 @@ def test_the_table_names_every_state_and_leads_to_an_end() -> None:
 
 async def test_every_deadline_has_its_step(town: Town) -> None:
     for state in get_args(State):
-        assert len(schedule(town.database.settings, state)) == len(deadlines.STEPS.get(state, ()))
+        own_hour = state == "PAID"  # a meal for later waits for it, and for nothing else
+        assert (len(schedule(town.database.settings, state)) or own_hour) == len(deadlines.STEPS.get(state, ()))
 
 
 async def test_the_history_of_an_undisturbed_order(town: Town) -> None:
