@@ -92,6 +92,19 @@ async def test_death_between_the_orders_commit_and_the_sessions(
     assert (await Handset(reborn, "s3").dial()).step == "home"
 
 
+async def test_who_confirms_an_order_once_more_is_not_counted_again(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    handset = await at_the_confirmation(build_ussd(database))
+    ends = [await handset.say("1")]
+    for number in range(4):  # each time the session is lost with its store
+        again = Handset(build_ussd(database), f"again {number}")
+        assert (await again.dial()).step == "cart"
+        assert (await again.say("1")).step == "order.confirm"
+        ends.append(await again.say("1"))
+    assert {end.step for end in ends} == {"ussd.order.sent"}
+    assert len(await orders(database)) == 1
+
+
 async def test_a_cart_outlives_the_process_for_thirty_minutes(database: Database, clock: ManualClock) -> None:
     await open_market(database, clock)
     await at_the_confirmation(build_ussd(database))
