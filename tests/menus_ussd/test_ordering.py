@@ -172,7 +172,7 @@ async def test_guessing_coupons_ends(engine: Engine) -> None:
 
 async def test_a_favourite_is_kept_and_given_up_at_the_options(engine: Engine) -> None:
     handset = await at_the_options(engine)
-    assert (await handset.say("4")).step.startswith("order.confirm")
+    assert (await handset.say("5")).step.startswith("order.confirm")
     assert (await first_names(engine, "liked"))[0].startswith("Chez Mama")
     other = Handset(engine, "other")
     await other.dial("45*1")
@@ -192,8 +192,9 @@ async def test_a_meal_is_ordered_for_tomorrow_and_tracked_with_its_hour(engine: 
     assert order.deliver_at is not None and order.deliver_at > clock.now()
     async with engine.database.transaction() as tx:
         await tx.run(update(customer_order).values(state="PAID"))
-    assert f"Payée, pour le {(order.deliver_at.astimezone(DOUALA)):%d/%m} {hour}" in (
-        await Handset(engine, "track").dial("3")
-    ).text
+    assert (
+        f"Payée, pour le {(order.deliver_at.astimezone(DOUALA)):%d/%m} {hour}"
+        in (await Handset(engine, "track").dial("3")).text
+    )
     again = await at_the_options(engine)
-    assert "Des que possible" in (await again.say("3")).text
+    assert "Dès que possible" in (await again.say("3")).text
