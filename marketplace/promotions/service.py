@@ -1,4 +1,4 @@
-"""Coupons (docs/decisions/0016): looked up by number or word, weighed against a cart, reserved with its order.
+"""Coupons (docs/decisions/0021): looked up by number or word, weighed against a cart, reserved with its order.
 
 A reservation locks the coupon's row, so that a limit holds however many order at once; what comes to nothing gives it
 back in the transaction that says so.
