@@ -71,11 +71,18 @@ def _one_page(
     if question.restarts_numbers and len(options) > BASKET_LINES:
         return None
     back = _back(language) if can_go_back else ""
-    shortest = _page(_lines(language, question, options, NAME_WIDTHS[-1]), back)
-    if width(shortest.text) > budget:
+
+    def shortened(limit: int) -> Page | None:
+        page = _page(_lines(language, question, options, limit), back)
+        return page if width(page.text) <= budget else None
+
+    # Most pages fit as they are, and most that do not are lists, which no shortening brings onto one page.
+    longest, *between, shortest = NAME_WIDTHS
+    if page := shortened(longest):
+        return page
+    if (last := shortened(shortest)) is None:
         return None
-    pages = (_page(_lines(language, question, options, limit), back) for limit in NAME_WIDTHS[:-1])
-    return next((page for page in pages if width(page.text) <= budget), shortest)
+    return next((page for limit in between if (page := shortened(limit))), last)
 
 
 def _pages(language: str, question: Question, options: Sequence[Option], can_go_back: bool, budget: int) -> list[Page]:
