@@ -36,7 +36,7 @@ SEEN_BY_THE_MACHINE: dict[str, Mutation] = {
     "debit and credit exchanged": ("post_leg", "IF change > 0 THEN", "IF change < 0 THEN"),
     "the sequence stands still": ("post_leg", "version = version + 1", "version = version"),
     "a hot account's postings are numbered": ("post_leg", "first.version := NULL;", ""),
-    "no ceiling": ("post_leg", "OR second.balance > second.max_balance", ""),
+    "no ceiling": ("post_leg", "first.balance > first.max_balance OR second.balance > second.max_balance", "false"),
     "the wrong sign on the posting": (
         "post_journals",
         "+ signs[credited] * credit_changes",
