@@ -93,7 +93,8 @@ class ToyShop:
         return End("ussd.wallet.sent", {"amount": bought["amount"]})
 
 
-CODE: dict[str, Any] = {"number": 1, "restaurant": "X", "state": "Y", "code": seal("delivery_code", "d.1"), "driver": "Z"}
+SEALED = seal("delivery_code", "d.1")
+CODE: dict[str, Any] = {"number": 1, "restaurant": "X", "state": "Y", "code": SEALED, "driver": "Z"}
 
 
 class Handset:
