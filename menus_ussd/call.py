@@ -94,6 +94,7 @@ class Call:
         self._typed = deque(typed)
         self._position = position  # the turn's number, the same when it is repeated
         self._walking = walking  # inputs were dialled at once, not typed one by one
+        self._walked: Pause | None = None  # at the question that was answered last by what was dialled
         self._deadline = deadline
         self._promising = promising
         self._cursor = 0
@@ -194,6 +195,8 @@ class Call:
         except GatewayError as problem:
             self._typed.clear()
             raise Pause(question, problem) from None
+        if self._walking:
+            self._walked = Pause(question)
         return self._record(Entry(question.id, question.answered_as, value))
 
     async def _shown(self, question: Question) -> Shown | None:
@@ -231,12 +234,16 @@ class Call:
         The result is stored in the effect's own transaction, so a turn that is run again after a crash, or under
         a new session, gets it back. A refusal (GatewayError) is journalled and raised again on later turns.
         With `told`, a caller who cannot wait for it is promised an SMS, and it goes on without them.
+        What was dialled leads to no effect: the answer before it is asked for on its page.
         """
         step = self._number(step)
         if recorded := self._recorded(step):
             if recorded.kind == "refused":
                 raise Refused(*recorded.value)
             return restored(effect, recorded.value)
+        if self._walked:
+            self.session.step_back()
+            raise self._walked
         self._allow_more_time()
         key = f"ussd:{self.session.run_id}:{step}"
         happening = self._happen(key, partial(effect, **arguments))

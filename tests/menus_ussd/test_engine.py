@@ -47,6 +47,13 @@ async def test_a_deep_dial_stops_before_the_secret(handset: Handset, database: D
     assert await sales(database) == 1
 
 
+async def test_a_deep_dial_stops_before_an_effect(handset: Handset, database: Database) -> None:  # vector 4
+    assert (await handset.dial("4*2")).step == "home"
+    assert await sales(database) == 0
+    assert (await handset.say("4")).step == "home"
+    assert await sales(database) == 1
+
+
 async def test_a_printed_code_is_values_not_page_numbers(handset: Handset) -> None:
     assert (await handset.dial("12")).step == "pin.enter"
 
