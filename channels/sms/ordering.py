@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from channels.sms.exchange import Ask, Reply
+from channels.sms.tables import incoming_sms
 from core.errors import InvalidInput
 from core.gsm import fold, shorten
 from marketplace.catalogue import queries as catalogue
+from marketplace.notifications.tables import outgoing_sms
 from marketplace.ordering import carts
 from marketplace.ordering import service as ordering
 from marketplace.ordering.carts import Cart
@@ -15,6 +19,7 @@ from marketplace.places import queries as places
 from marketplace.places.queries import Place
 
 CHANNEL = "sms"
+QUOTE = "sms.quote"
 NAME_WIDTH = 14
 
 
@@ -38,12 +43,15 @@ async def quote(ask: Ask) -> Reply:
 async def agree(ask: Ask) -> Reply:
     """`OUI`: order what was quoted last. The sender's number pays. Twice is the same order.
 
-    Who has nothing to agree to may be a driver who forgot the number of the job.
+    What costs something else by now is quoted again: nobody agrees to another total unawares. Who has nothing to
+    agree to may be a driver who forgot the number of the job.
     """
     cart = await carts.open_cart(ask.tx, person_id=ask.person.id)
     life = timedelta(minutes=ask.tx.settings.quote_minutes)
     if cart is None or cart.quote is None or cart.channel != CHANNEL or cart.saved_at + life <= ask.tx.now:
         return Reply("sms.no_quote", changed=False)
+    if cart.order_id is None and cart.quote.total_xaf != await _told_xaf(ask):
+        return _quoted(cart)
     placed = await ordering.place(
         ask.tx,
         person_id=ask.person.id,
@@ -54,6 +62,21 @@ async def agree(ask: Ask) -> Reply:
         channel=CHANNEL,
     )
     return Reply("sms.late.order_sent", {"number": placed.number, "total_xaf": placed.total_xaf})
+
+
+async def _told_xaf(ask: Ask) -> int | None:
+    """The total of the quote that was sent last, as its text says it."""
+    told = (
+        select(outgoing_sms.c.params["total_xaf"].as_integer())
+        .select_from(incoming_sms.join(outgoing_sms, outgoing_sms.c.id == incoming_sms.c.reply_id))
+        .where(incoming_sms.c.phone_index == ask.tx.keys.blind_index(ask.person.phone))
+        .where(incoming_sms.c.received_at > ask.tx.now - timedelta(minutes=ask.tx.settings.quote_minutes))
+        .where(outgoing_sms.c.text_key == QUOTE)
+        .order_by(incoming_sms.c.received_at.desc(), incoming_sms.c.id.desc())
+        .limit(1)
+    )
+    total_xaf: int | None = await ask.tx.value(told)
+    return total_xaf
 
 
 async def _place(ask: Ask, slot: int) -> Place:
@@ -70,4 +93,4 @@ def _quoted(cart: Cart) -> Reply:
     assert quote is not None, "a cart with a place has a quote"
     items = ", ".join(f"{line.quantity} {shorten(fold(line.name), NAME_WIDTH)}" for line in quote.lines)
     money = {"delivery_xaf": quote.delivery_xaf, "total_xaf": quote.total_xaf}
-    return Reply("sms.quote", {"items": items, "place": quote.place_label, **money})
+    return Reply(QUOTE, {"items": items, "place": quote.place_label, **money})

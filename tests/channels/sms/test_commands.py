@@ -352,6 +352,18 @@ async def test_a_quote_goes_to_the_first_place_and_lives_for_ten_minutes(phones:
     assert await placed(phones.market) == []
 
 
+async def test_a_price_that_changed_since_the_quote_is_quoted_again_before_it_is_ordered(phones: Phones) -> None:
+    await has_places(phones.market, "deido")
+    quoted = await phones.ask(CUSTOMER, "45 1") or ""
+    async with phones.market.database.transaction() as tx:
+        await tx.run(dish.update().values(price_xaf=dish.c.price_xaf + 500))
+    again = await phones.ask(CUSTOMER, "OUI") or ""
+    assert "Répondez OUI" in again and again != quoted and await placed(phones.market) == []
+    assert "Validez le paiement" in (await phones.ask(CUSTOMER, "OUI") or "")
+    ((_, total_xaf, _),) = await placed(phones.market)
+    assert f"total {total_xaf}F" in again
+
+
 @pytest.mark.parametrize("text", ["45 1", "77 1", "45 99", "OUI", "45 1x99 A3"])
 async def test_what_cannot_be_quoted_is_said_and_nothing_is_ordered(phones: Phones, text: str) -> None:
     if text != "45 1":
