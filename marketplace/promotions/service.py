@@ -31,6 +31,8 @@ from marketplace.promotions.tables import coupon, coupon_person, coupon_use
 Funder = Literal["platform", "restaurant"]
 Audience = Literal["all", "new", "chosen"]
 
+MOST_DIGITS = 6  # of a coupon's number; a longer row of digits is none, and no column would hold it
+
 # What came to nothing makes nobody a customer of ours.
 NOTHING_CAME = ("PAYMENT_EXPIRED", "REJECTED", "NO_ANSWER", "CANCELLED", "RESOLVED_REFUND")
 
@@ -91,7 +93,8 @@ async def find(tx: Tx, *, typed: str, person_id: UUID, restaurant_id: UUID, item
     Raises UnknownCoupon, CouponOver, CouponUsed, CouponForNewcomers, CouponElsewhere, CouponMinimum.
     """
     words = plain(typed).replace(" ", "")
-    named = coupon.c.number == int(words) if words.isascii() and words.isdigit() else coupon.c.code == words
+    is_number = words.isascii() and words.isdigit() and len(words) <= MOST_DIGITS
+    named = coupon.c.number == int(words) if is_number else coupon.c.code == words
     row = await tx.first(select(coupon).where(named)) if len(words) <= 20 else None
     if row is None:
         raise UnknownCoupon()
@@ -118,6 +121,8 @@ async def worth(
         return held
     statement: Select[Any] = select(coupon).where(coupon.c.id == coupon_id)
     row = await tx.one(statement.with_for_update() if locked else statement)
+    if locked and row.audience == "new":
+        await tx.queue_up(f"newcomer:{person_id}")  # or two coupons at once would both be of a first order
     try:
         return await _weighed(tx, row, person_id, restaurant_id, items_xaf, order_id)
     except (Conflict, UnknownCoupon):
@@ -163,8 +168,9 @@ async def _weighed(
         raise CouponOver()
     if row.restaurant_id not in (None, restaurant_id):
         raise CouponElsewhere()
-    if items_xaf < row.min_items_xaf:
-        raise CouponMinimum(minimum_xaf=row.min_items_xaf)
+    least_xaf = max(row.min_items_xaf, -(-100 // row.percent) if row.percent else 0)  # less is not even a franc off
+    if items_xaf < least_xaf:
+        raise CouponMinimum(minimum_xaf=least_xaf)
     await _for_person(tx, row, person_id, order_id)
     return Discount(row.id, _amount_xaf(row, items_xaf), row.funder)
 

@@ -56,7 +56,7 @@ async def test_a_coupon_is_known_by_its_number_and_its_word(town: Town, typed: s
     assert await found(town, typed) == Discount(coupon_id, 1000, "platform")
 
 
-@pytest.mark.parametrize("typed", ["2025", "mboa", "", "²", "9" * 30, "'; --"])
+@pytest.mark.parametrize("typed", ["2025", "mboa", "", "²", "9" * 10, "9" * 20, "9" * 30, "9" * 5000, "'; --"])
 async def test_what_is_no_coupon_is_unknown(town: Town, typed: str) -> None:
     await make_coupon(town.database)
     with pytest.raises(UnknownCoupon):
@@ -78,6 +78,14 @@ async def test_it_takes_off_what_it_says_and_never_more_than_the_dishes_cost(
 ) -> None:
     await make_coupon(town.database, **terms)
     assert (await found(town, items_xaf=items_xaf)).amount_xaf == off_xaf
+
+
+async def test_what_takes_off_less_than_a_franc_does_not_count(town: Town) -> None:
+    await make_coupon(town.database, percent=5)
+    with pytest.raises(CouponMinimum) as refusal:
+        await found(town, items_xaf=19)
+    assert refusal.value.params == {"minimum_xaf": 20}
+    assert (await found(town, items_xaf=20)).amount_xaf == 1
 
 
 async def another_kitchen(town: Town) -> UUID:
@@ -180,6 +188,16 @@ async def test_of_many_who_order_at_once_only_so_many_get_it(town: Town) -> None
 async def test_one_person_who_orders_two_carts_at_once_gets_it_once(town: Town) -> None:
     coupon_id = await make_coupon(town.database)
     both = [await town.cart(extras=Extras(coupon_id)) for _ in range(2)]
+    results = await asyncio.gather(*(town.place(cart) for cart in both), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Order", "PriceChanged"]
+
+
+async def test_a_newcomer_who_orders_with_two_coupons_at_once_is_new_for_one(town: Town) -> None:
+    coupons = [
+        await make_coupon(town.database, number=number, code=code, audience="new")
+        for number, code in ((3000, "salut"), (4000, "bonjour"))
+    ]
+    both = [await town.cart(extras=Extras(coupon_id)) for coupon_id in coupons]
     results = await asyncio.gather(*(town.place(cart) for cart in both), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["Order", "PriceChanged"]
 
