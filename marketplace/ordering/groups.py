@@ -18,7 +18,7 @@ from core.ids import new_id, order_number
 from marketplace.catalogue import queries as catalogue
 from marketplace.catalogue.tables import dish
 from marketplace.ordering import carts
-from marketplace.ordering.carts import MOST_OF_ONE, Cart
+from marketplace.ordering.carts import MOST_LINES, MOST_OF_ONE, Cart
 from marketplace.ordering.errors import EmptyCart, NumbersExhausted
 from marketplace.ordering.placing import NUMBER_TRIES
 from marketplace.ordering.pricing import Line
@@ -96,8 +96,11 @@ async def portions(tx: Tx, *, group_id: UUID) -> list[Portion]:
 
 
 async def add(tx: Tx, *, group_id: UUID, person_id: UUID, lines: Sequence[Line]) -> None:
-    """Put dishes into the group, in this person's name. Raises GroupOver, EmptyCart, NotFound for another menu's."""
-    group = await tx.first(_open(tx, group_order.c.id == group_id).with_for_update(read=True, of=group_order))
+    """Put dishes into the group, in this person's name.
+
+    Raises GroupOver, NotFound for another menu's dish, EmptyCart for more than the host could order.
+    """
+    group = await tx.first(_open(tx, group_order.c.id == group_id).with_for_update(of=group_order))
     if group is None:
         raise GroupOver()
     menu = {known.id for known in await catalogue.dishes(tx, restaurant_id=group.restaurant_id)}
@@ -110,6 +113,15 @@ async def add(tx: Tx, *, group_id: UUID, person_id: UUID, lines: Sequence[Line])
         put = postgresql.insert(group_line).values(**row, added_at=tx.now)
         more = {"quantity": group_line.c.quantity + line.quantity}
         await tx.run(put.on_conflict_do_update(index_elements=["group_id", "person_id", "dish_id"], set_=more))
+    await _require_one_order(tx, group_id)
+
+
+async def _require_one_order(tx: Tx, group_id: UUID) -> None:
+    """Raises EmptyCart when everybody's dishes together are more than a cart holds: the host could not close."""
+    total = func.sum(group_line.c.quantity).label("quantity")
+    dishes = await tx.all(select(total).where(group_line.c.group_id == group_id).group_by(group_line.c.dish_id))
+    if len(dishes) > MOST_LINES or any(row.quantity > MOST_OF_ONE for row in dishes):
+        raise EmptyCart(most=MOST_OF_ONE)
 
 
 async def close(tx: Tx, *, group_id: UUID, host_id: UUID, channel: str) -> Cart:

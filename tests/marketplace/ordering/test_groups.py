@@ -108,3 +108,21 @@ async def test_only_the_host_orders_and_only_dishes_of_that_menu_are_added(town:
             await groups.add(tx, group_id=group.id, person_id=friend, lines=[Line(new_id(), 1)])
         with pytest.raises(EmptyCart):
             await groups.add(tx, group_id=group.id, person_id=friend, lines=[Line(town.dishes[13], 51)])
+
+
+async def test_a_guest_cannot_fill_a_group_beyond_what_its_host_can_order(town: Town) -> None:
+    group = await opened(town)
+    await add(town, group, FRIEND, 12, 40)
+    for phone, quantity in ((FRIEND, 20), (CUSTOMER, 9)):
+        with pytest.raises(EmptyCart):
+            await add(town, group, phone, 12, quantity)
+    cart = await close(town, group)
+    assert {line.dish_id: line.quantity for line in cart.lines} == {town.dishes[12]: 42}
+
+
+async def test_many_who_add_at_once_do_not_fill_it_beyond_that_either(town: Town) -> None:
+    group = await opened(town)
+    phones = [f"+23767010000{n}" for n in range(6)]
+    added = await asyncio.gather(*(add(town, group, phone, 13, 20) for phone in phones), return_exceptions=True)
+    assert sum(one is None for one in added) == 2 and all(one is None or isinstance(one, EmptyCart) for one in added)
+    assert Line(town.dishes[13], 40) in (await close(town, group)).lines
