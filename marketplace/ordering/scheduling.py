@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 from core.clock import DOUALA, business_day
 from core.database import Tx
@@ -38,8 +39,8 @@ def offered(tx: Tx, *, restaurant: Restaurant, km: int) -> dict[date, list[datet
 
 def offer_at(tx: Tx, *, restaurant: Restaurant, km: int, deliver_at: datetime) -> datetime:
     """When the restaurant learns of it. Raises TimeNotOffered for an hour that is no longer offered, or never was."""
-    day = deliver_at.astimezone(DOUALA).date()
-    if deliver_at not in offered(tx, restaurant=restaurant, km=km).get(day, ()):
+    # Not only among those of its date: midnight is the last hour of the day before.
+    if deliver_at not in chain.from_iterable(offered(tx, restaurant=restaurant, km=km).values()):
         raise TimeNotOffered()
     return deliver_at - lead(tx.settings, restaurant, km)
 

@@ -48,6 +48,16 @@ def _half_hours(first: int, last: int) -> list[str]:
     return [f"{minutes // 60}:{minutes % 60:02}" for minutes in range(first * 60, last * 60 + 1, 30)]
 
 
+async def test_a_kitchen_that_is_open_until_midnight_takes_the_last_hour_that_it_offers(town: Town) -> None:
+    await town.set_kitchen(opens_minute=0, closes_minute=24 * 60)
+    cart = await town.cart()
+    async with town.database.reading() as tx:
+        offered = await carts.hours(tx, cart_id=cart.cart_id)
+    for hours in offered.values():
+        later = await for_(town, hours[-1], cart_id=cart.cart_id)
+        assert later.quote and later.extras.deliver_at == hours[-1]
+
+
 @pytest.mark.parametrize(
     "at", [today(10, 30), today(12, 10), today(23), today(7, day=22), today(12, day=23), today(12, day=20)]
 )
