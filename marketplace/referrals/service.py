@@ -66,6 +66,8 @@ async def enter(tx: Tx, *, person_id: UUID, code: int) -> Referral:
     referrer_id = await _referrer(tx, code)
     if referrer_id == person_id:
         raise OwnReferralCode()
+    for one in sorted((person_id, referrer_id)):  # or two at once would both be the tenth, or bring each other
+        await tx.queue_up(f"referrals:{one}")
     if (theirs := await _entered(tx, referrer_id)) is not None and theirs.referrer_id == person_id:
         raise MutualReferral()
     if (known := await _entered(tx, person_id)) is not None:
@@ -74,7 +76,6 @@ async def enter(tx: Tx, *, person_id: UUID, code: int) -> Referral:
         raise AlreadyReferred()
     if await tx.value(select(_has_had_a_meal(person_id))):
         raise ReferralTooLate()
-    await tx.queue_up(f"referrals:{referrer_id}")  # or two at once would both be the tenth
     entered = referral.c.referrer_id == referrer_id, referral.c.entered_at >= _month_start(tx.now)
     if await tx.value(select(func.count()).where(*entered)) >= tx.settings.referrals_per_month:
         raise ReferrerFull()

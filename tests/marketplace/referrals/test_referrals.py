@@ -122,6 +122,12 @@ async def test_nobody_brings_themselves_or_who_brought_them(town: Town) -> None:
         await enter(town, (await standing(town)).code)
 
 
+async def test_two_who_name_each_other_at_once_do_not_both_succeed(town: Town) -> None:
+    mine, theirs = (await standing(town, CUSTOMER)).code, (await standing(town)).code
+    answers = await asyncio.gather(enter(town, theirs), enter(town, mine, FRIEND), return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["MutualReferral", "Referral"]
+
+
 async def test_an_unknown_code_is_told(town: Town) -> None:
     for code in (0, 1, 1001, 99_999_999_999_999):
         with pytest.raises(UnknownReferralCode):
