@@ -89,6 +89,7 @@ class EventLog:
         self._kept: list[Event] = []
         self._lost = 0
         self._flushing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def note(self, event: Event) -> None:
         if len(self._kept) >= MOST_EVENTS:
@@ -99,8 +100,9 @@ class EventLog:
             self._flushing = asyncio.create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        while self._kept:
-            await asyncio.sleep(FLUSH_SECONDS)
+        while self._kept and not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
@@ -122,11 +124,10 @@ class EventLog:
             self._kept = [*events[-room:], *self._kept] if room > 0 else self._kept
 
     async def close(self) -> None:
-        """Write the last ones."""
+        """Write the last ones, once those that are being written are done: broken off, they would be lost."""
+        self._closing.set()
         if self._flushing is not None:
-            self._flushing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._flushing
+            await self._flushing
         if self._kept:
             await self.flush()
 

@@ -10,6 +10,7 @@ from menus_ussd.session import Session
 from menus_ussd.turns import Ended, Reply, Turn
 
 _TURNING = (BACK, HOME, MORE)
+MOST_OF_A_NAME = 40  # characters
 
 
 class Observation:
@@ -42,7 +43,7 @@ class Observation:
                 session_ref=keys.fingerprint("session", session.ref if session else self._key),
                 run_ref=session.run_id if session else None,
                 dialect=self._turn.dialect,
-                network=self._turn.network,
+                network=_name(self._turn.network),
                 language=session.language if session else self._turn.language,
                 journey=session.journey or None if session else None,
                 answered=self._answered,
@@ -66,6 +67,11 @@ class Observation:
         if not trials or self._session is None:
             return []
         return experiments.told(trials, self._database.keys, self._session.person_id)
+
+
+def _name(network: str | None) -> str | None:
+    """As the database takes it: what it refused would keep all other events from being written."""
+    return "".join(filter(str.isprintable, network))[:MOST_OF_A_NAME] if network else network
 
 
 def over(database: Database, evidence: Evidence, ended: Ended, session: Session | None, key: str) -> None:

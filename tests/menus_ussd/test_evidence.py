@@ -22,7 +22,7 @@ from menus_ussd.evidence import experiments, log, reports
 from menus_ussd.evidence.log import Event, EventLog, forget, version
 from menus_ussd.evidence.tables import ussd_event
 from menus_ussd.stores.memory import MemorySessionStore
-from menus_ussd.turns import Ended
+from menus_ussd.turns import Ended, Turn
 from tests.menus_ussd.toy import Handset, open_shop
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +76,38 @@ async def test_the_last_events_are_written_at_the_end(database: Database, clock:
         evidence.note(event(clock))
     await evidence.close()
     assert await kept(database) == 3
+
+
+async def test_events_that_are_being_written_at_the_end_are_not_lost(
+    database: Database, owner: Database, clock: ManualClock
+) -> None:
+    evidence = EventLog(database)
+    async with asyncio.timeout(60):
+        async with owner.transaction() as tx:
+            await tx.execute(text("LOCK TABLE ussd_event"))
+            evidence.note(event(clock))
+            while not await _waits_for_the_table(owner):
+                await asyncio.sleep(0.05)
+            closing = asyncio.create_task(evidence.close())
+            await asyncio.sleep(0)
+        await closing
+    assert await kept(database) == 1
+
+
+async def _waits_for_the_table(owner: Database) -> bool:
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'ussd_event'::regclass AND NOT granted)"
+    async with owner.reading() as tx:
+        return bool(await tx.value(text(waiting)))
+
+
+async def test_no_word_of_an_aggregator_keeps_events_from_being_written(database: Database) -> None:
+    evidence = EventLog(database)
+    _, engine = await open_shop(database, MemorySessionStore(ttl_seconds=60))
+    engine.evidence = evidence
+    await engine.turn(Turn(dialect="toy", session_id="s1", phone="+237670000001", transcript="", network="6\x00240"))
+    await evidence.close()
+    async with database.reading() as tx:
+        assert await tx.value(select(ussd_event.c.network)) == "6240"
 
 
 async def test_events_wait_for_a_database_that_is_away_and_keep_their_order(
