@@ -14,6 +14,7 @@ from ledger.service import Leg, balance, post
 from marketplace.loyalty.errors import NotEnoughPoints
 from marketplace.loyalty.service import YEAR
 from marketplace.loyalty.tables import points_earned
+from marketplace.people import guests
 
 SWEEP_BATCH = 100
 
@@ -30,10 +31,11 @@ class Redeemed(msgspec.Struct, frozen=True):
 async def redeem(tx: Tx, *, person_id: UUID, points: int, key: str) -> Redeemed:
     """Turn `points` into wallet money. The same `key` gives the same journal, and no second one.
 
-    Posts a journal: call it last. Raises NotEnoughPoints, InvalidAmount, KeyReused.
+    Posts a journal: call it last. Raises NotEnoughPoints, InvalidAmount, KeyReused, and NoPin for a guest.
     """
     if points <= 0:
         raise InvalidAmount()
+    await guests.require_registered(tx, person_id=person_id)
     amount_xaf = points * tx.settings.point_worth_xaf
     legs = [
         Leg(chart.points(person_id), chart.POINTS_ISSUED, points),

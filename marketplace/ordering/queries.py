@@ -58,6 +58,7 @@ class Standing(msgspec.Struct, frozen=True):
     has_ordered: bool
     is_staff: bool = False  # answers for a restaurant, or drives
     to_rate: UUID | None = None  # the newest delivered order, where no page has asked for its stars yet
+    may_register: bool = False  # a guest who was brought a meal, and whom no page has offered a PIN yet
 
 
 _ORDER = """
@@ -84,7 +85,10 @@ SELECT EXISTS (SELECT FROM cart WHERE person_id = $1 AND saved_at > $2 AND disca
        (SELECT id FROM customer_order AS o
          WHERE person_id = $1 AND placed_at > $4 AND state IN ('DELIVERED', 'CLOSED')
            AND NOT EXISTS (SELECT FROM order_rating WHERE order_id = o.id)
-         ORDER BY placed_at DESC LIMIT 1) AS to_rate
+         ORDER BY placed_at DESC LIMIT 1) AS to_rate,
+       EXISTS (SELECT FROM person WHERE id = $1 AND pin_hash IS NULL AND register_asked_at IS NULL)
+           AND EXISTS (SELECT FROM customer_order WHERE person_id = $1 AND state IN ('DELIVERED', 'CLOSED'))
+           AS may_register
 """
 _LIVE = _ORDER + "WHERE o.person_id = $1 AND o.state = ANY($2) ORDER BY o.placed_at DESC"
 _TRACKED = (

@@ -33,6 +33,7 @@ person = Table(
     Column("pin_misses", SmallInteger, nullable=False, server_default="0"),
     Column("pin_locked_until", DateTime(timezone=True)),
     Column("pin_reset_at", DateTime(timezone=True)),  # by a code, without the old one: the wallet rests for a day
+    Column("register_asked_at", DateTime(timezone=True)),  # a guest, by a page that came by itself: it comes once
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 

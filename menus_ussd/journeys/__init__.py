@@ -13,7 +13,7 @@ from marketplace.ordering.queries import Standing
 from marketplace.people import service as people
 from menus_ussd.call import Call, End, Restart
 from menus_ussd.engine import Caller, Conversation
-from menus_ussd.journeys import home, more, policies, rating, resume
+from menus_ussd.journeys import home, more, policies, rating, register, resume
 from payments import service as payments
 
 
@@ -27,13 +27,15 @@ async def conversation(call: Call) -> End:
         return end
     if standing.to_rate:
         await rating.ask(call, standing.to_rate)
+    if standing.may_register:
+        await register.ask(call)
     return await home.home(call, standing)
 
 
 async def _standing(tx: Tx, *, person_id: UUID, in_a_hurry: bool) -> Standing:
-    """What there is of a caller; who has dialled on is asked for no stars."""
+    """What there is of a caller; who has dialled on is asked for neither stars nor a PIN."""
     found = await queries.standing(tx, person_id=person_id)
-    return msgspec.structs.replace(found, to_rate=None) if in_a_hurry else found
+    return msgspec.structs.replace(found, to_rate=None, may_register=False) if in_a_hurry else found
 
 
 async def recognise(tx: Tx, phone: str) -> Caller:

@@ -17,7 +17,12 @@ async def enter_pin(call: Call) -> None:
     if await _has_pin(call):
         await call.secret("pin.enter", _checked(call))
     else:
-        await call.secret("pin.choose", _kept(call, first=True))
+        await choose_first_pin(call)
+
+
+async def choose_first_pin(call: Call) -> None:
+    """From here on the caller is a registered customer."""
+    await call.secret("pin.choose", _kept(call, first=True))
 
 
 async def pin(call: Call) -> End:
@@ -26,7 +31,7 @@ async def pin(call: Call) -> End:
     The network shows it as it is typed, so it is asked once.
     """
     if not await _has_pin(call):
-        await call.secret("pin.choose", _kept(call, first=True))
+        await choose_first_pin(call)
         return End("ussd.pin.done")
     asked = await call.look("pin.waits", pin_resets.waits, person_id=call.person_id)
     actions = ("code", "change") if asked else ("change", "forgotten")

@@ -8,6 +8,7 @@ from marketplace.loyalty import redeeming
 from marketplace.loyalty import service as loyalty
 from marketplace.loyalty.errors import NotEnoughPoints
 from menus_ussd.call import Call, End
+from menus_ussd.journeys.pins import enter_pin
 from menus_ussd.questions import Option
 
 
@@ -28,6 +29,7 @@ async def _redeem(call: Call, held: int) -> End:
     count = await call.ask("points.count", _at_most(held), points=held)
     amount = format_xaf(count * call.database.settings.point_worth_xaf)
     await call.confirm("points.confirm", [Option(call.say("ussd.option.yes"), True)], points=count, amount=amount)
+    await enter_pin(call)
     await call.once(
         "points.redeem",
         redeeming.redeem,

@@ -29,6 +29,7 @@ POLICIES = {
     "wallet.alert": Policy("restart"),
     "promotions": Policy("restart"),
     "rating": Policy("restart"),
+    "register": Policy("restart"),
     "staff": Policy("restart"),
     "staff.orders": Policy("resume", minutes=10),  # orders and jobs move on without them
     "staff.job": Policy("resume", minutes=10),

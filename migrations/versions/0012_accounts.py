@@ -22,6 +22,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _only_operations_cases()
+    op.drop_column("person", "register_asked_at")
     op.drop_column("person", "pin_reset_at")
     for table in ("restaurant", "driver"):
         op.drop_column(table, "stars")
@@ -84,6 +85,7 @@ def _ratings() -> None:
 
 def _pins() -> None:
     op.add_column("person", sa.Column("pin_reset_at", INSTANT))
+    op.add_column("person", sa.Column("register_asked_at", INSTANT))
     op.create_table(
         "pin_reset",
         sa.Column("id", sa.Uuid, primary_key=True),

@@ -95,7 +95,7 @@ async def test_the_next_dial_after_a_delivery_asks_for_stars_once(database: Data
     assert (await handset.dial()).step == "rating.meal"
     second = await handset.say("4")
     assert second.step == "rating.ride" and "4/5" in second.text
-    assert (await handset.say("5")).step == "home"
+    assert (await handset.say("5")).step == "register"
     assert await ratings(database) == [(4, 5)]
     assert (await phone(database, "s2").dial()).step == "home"
 
@@ -117,7 +117,7 @@ async def test_stars_can_be_put_off_and_given_from_the_menu(database: Database, 
     await an_order(database, CUSTOMER, "DELIVERED")
     handset = phone(database, "s1")
     await handset.dial()
-    assert (await handset.say("6")).step == "home"
+    assert (await handset.say("6", "2")).step == "home"
     assert (await phone(database, "s2").dial()).step == "home", "asked once"
     later = phone(database, "s3")
     await later.dial("8")
@@ -164,7 +164,8 @@ async def test_points_become_francs(database: Database, clock: ManualClock) -> N
     assert page.step == "points" and "120 points" in page.text and "500 pour Argent" in page.text
     assert "120" in (await handset.say("1", "121")).text
     assert (await handset.say("100")).step == "points.confirm"
-    assert (await handset.say("1")).step == "ussd.points.done"
+    assert (await handset.say("1")).step == "pin.choose", "a guest's points are kept, and spent by registered customers"
+    assert (await handset.say(PIN)).step == "ussd.points.done"
     assert (await held(database, chart.points(mine)), await held(database, chart.wallet(mine))) == (20, 100)
 
 

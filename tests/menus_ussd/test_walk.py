@@ -21,6 +21,7 @@ EXPECTED = {
     "promotions.offers",
     "referral.code",
     "rating.ride",
+    "register",
     "help.reason",
     "help.list",
     "pin.enter",

@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.database import Database
-from gateway.menus.pasts import an_order
+from gateway.menus.pasts import PIN, an_order
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.people import service as people
@@ -26,6 +26,10 @@ async def test_points_are_redeemed_once_a_key(customer: Client, database: Databa
         await post(tx, key="given", kind="gift", legs=[leg])
     standing = (await customer.get("/api/v1/points")).json()
     assert standing == {"points": 80, "tier": "bronze", "earned": 0, "next_tier": {"name": "silver", "missing": 500}}
+    guest = await customer.post("/api/v1/points/redemptions", json={"points": 50}, headers={"Idempotency-Key": "k0"})
+    assert (guest.status_code, guest.json()["code"]) == (409, "no_pin")
+    async with database.transaction() as tx:
+        await people.set_pin(tx, person_id=await person(database), pin=PIN)
     headers = {"Idempotency-Key": "k1"}
     first, again = [
         await customer.post("/api/v1/points/redemptions", json={"points": 50}, headers=headers) for _ in range(2)

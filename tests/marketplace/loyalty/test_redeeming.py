@@ -14,9 +14,19 @@ from marketplace.loyalty import service as loyalty
 from marketplace.loyalty.errors import NotEnoughPoints
 from marketplace.loyalty.redeeming import Redeemed
 from marketplace.loyalty.tables import points_earned
+from marketplace.people import service as people
+from marketplace.people.errors import NoPin
+from marketplace.people.tables import person
 from tests.support.town import Town
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+async def registered(town: Town) -> None:
+    person_id = await town.person()
+    async with town.database.transaction() as tx:
+        await people.set_pin(tx, person_id=person_id, pin="739164")
 
 
 async def redeem(town: Town, points: int, key: str) -> Redeemed:
@@ -51,6 +61,15 @@ async def test_points_become_francs_in_one_journal_once(town: Town) -> None:
     assert await held(town) == (10, 20)
     assert await town.balance(chart.LOYALTY) == 20
     await town.check()
+
+
+async def test_a_guest_keeps_points_and_redeems_none(town: Town) -> None:
+    await town.handed_over()
+    async with town.database.transaction() as tx:
+        await tx.run(update(person).values(pin_hash=None))
+    with pytest.raises(NoPin):
+        await redeem(town, 20, "k1")
+    assert await held(town) == (30, 0)
 
 
 async def test_nobody_redeems_more_than_there_are_or_nothing(town: Town) -> None:
