@@ -5,7 +5,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from core.logs import logger
 from menus_ussd.turns import Form
+
+log = logger(__name__)
 
 Asks = Literal["line", "text", "secret"]  # what answers a question: one of its lines, something typed, digits to hide
 
@@ -157,3 +160,12 @@ class Session(Struct, kw_only=True, omit_defaults=True):
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Session).decode
+
+
+def readable(packed: bytes | None) -> Session | None:
+    """What a store shared with other code holds; None for what this code cannot read, whose caller begins anew."""
+    try:
+        return decode(packed) if packed else None
+    except msgspec.DecodeError as problem:
+        log.warning("ussd_session_unreadable", problem=type(problem).__name__)
+        return None

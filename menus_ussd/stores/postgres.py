@@ -113,14 +113,14 @@ class PostgresClaim:
             if row := await self._store.ask(_CLAIM, self._id, self._phone_index, self._token, lease):
                 break
             await asyncio.sleep(WAIT_STEP_SECONDS)
-        self.session, self._prior = _unpacked(row[0]), _unpacked(row[1])
+        self.session, self._prior = codec.readable(row[0]), codec.readable(row[1])
         return self
 
     async def prior(self) -> Session | None:
         if self.session is None:
             return self._prior
         row = await self._store.ask(_PRIOR, self._phone_index)
-        return _unpacked(row[0]) if row else None
+        return codec.readable(row[0]) if row else None
 
     async def commit(self, session: Session) -> None:
         _, ttl = self._store.terms
@@ -148,7 +148,3 @@ async def expire(database: Database) -> int:
 def _rows(status: str) -> int:
     """From the driver's `UPDATE 1`."""
     return int(status.rpartition(" ")[2])
-
-
-def _unpacked(packed: bytes | None) -> Session | None:
-    return codec.decode(packed) if packed else None

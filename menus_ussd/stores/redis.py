@@ -84,9 +84,9 @@ class RedisClaim:
                 break
             await asyncio.sleep(WAIT_STEP_SECONDS)
         if found[0]:
-            self.session = codec.decode(found[0])
+            self.session = codec.readable(found[0])
         elif found[1]:
-            self._prior = codec.decode(found[1])
+            self._prior = codec.readable(found[1])
 
     async def prior(self) -> Session | None:
         if self.session is None:
@@ -95,7 +95,7 @@ class RedisClaim:
             packed = await self._wire.run(_READ_NEWEST, self._keys[2:], ())
         except RedisAway as problem:
             raise StoreAway(str(problem)) from None
-        return codec.decode(packed) if packed else None
+        return codec.readable(packed)
 
     async def commit(self, session: Session) -> None:
         keys = (*self._keys[:2], _newest_key(session.phone_index))

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.database import Database
+from menus_ussd import session as codec
 from menus_ussd.session import Entry, Page, Receipt, Session, Shown
 from menus_ussd.stores import LeaseLost, SessionStore
 from menus_ussd.stores.postgres import expire
@@ -212,6 +214,20 @@ async def test_a_late_turn_does_not_take_the_lease_from_the_next(opens: Opens) -
             assert not third.done()
             await claim.commit(session())
         assert await third == session()
+
+
+@shared
+async def test_a_session_of_other_code_that_cannot_be_read_is_none(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opens()
+    with monkeypatch.context() as other_code:
+        other_code.setattr(codec, "encode", lambda _: msgspec.msgpack.encode({"id": "a", "run_id": 1}))
+        await keep(store, session())
+    assert await read(store) is None
+    assert await newest(store) is None
+    await keep(store, session())
+    assert await read(store) == session()
 
 
 # -- what only PostgreSQL needs ------------------------------------------------------------------------------
