@@ -5,34 +5,12 @@ are in autocommit as far as SQLAlchemy knows; whoever takes one sends BEGIN and 
 """
 
 import asyncio
-import struct
-import time
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 # As long as asyncpg waits for a server.
 _WAIT_SECONDS = 10
-
-# So long ago a connection must have answered to be begun on without asking: the loss of one that idled is found first.
-_FRESH_SECONDS = 1.0
-
-
-def _message(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return kind + struct.pack("!i", len(body) + 4) + body
-
-
-# BEGIN in PostgreSQL's extended protocol (parse, bind, execute) without the Sync at its end: the server answers it
-# with the statement that comes next, so that it costs no round trip. Whatever asyncpg waits for, it passes over these
-# answers.
-_BEGIN = b"".join(
-    (
-        _message(b"P", b"\0BEGIN\0", struct.pack("!h", 0)),
-        _message(b"B", b"\0\0", struct.pack("!hhh", 0, 0, 0)),
-        _message(b"E", b"\0", struct.pack("!i", 0)),
-    )
-)
 
 
 class Line:
@@ -41,14 +19,10 @@ class Line:
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
         self.connection = connection
         self.driver = driver
-        self.heard_at = time.monotonic()
 
     async def begin(self) -> None:
         """Open a transaction. Raises one of `drivers.AWAY` when the server is not there."""
-        if time.monotonic() - self.heard_at < _FRESH_SECONDS:
-            self.driver._transport.write(_BEGIN)
-        else:
-            await self.driver.execute("BEGIN")
+        await self.driver.execute("BEGIN")
 
 
 class Lines:
@@ -85,7 +59,6 @@ class Lines:
 
     def give_back(self, line: Line) -> None:
         """What SQLAlchemy takes for a transaction was never one to the server, so ending it sends nothing."""
-        line.heard_at = time.monotonic()
         sync = line.connection.sync_connection
         if sync is not None and sync.in_transaction():
             sync.rollback()

@@ -81,7 +81,7 @@ async def _nothing(tx: Tx) -> None:
 
 @pytest.mark.parametrize("first", [_simple, _prepared, _core, _nested, _wrong, _cancelled, _nothing])
 async def test_whatever_comes_first_is_inside(narrow: Database, first: Callable[[Tx], Awaitable[None]]) -> None:
-    """BEGIN goes out with it, the second time at the latest, when the connection has just been heard of."""
+    """The second time on a connection that has just been used."""
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             async with narrow.transaction() as tx:
