@@ -146,7 +146,13 @@ class Call:
         self, id: str, source: Source | Sequence[Option], *args: Any, of: type[Any] = str, **params: Any
     ) -> Any:
         """The value of the line that was picked. `source(tx, *args)` is called only when the page is shown."""
-        return msgspec.convert(await self._ask(Choice(id, source, *args, **params)), of)
+        question = Choice(id, source, *args, **params)
+        answer = await self._ask(question)
+        try:
+            return msgspec.convert(answer, of)
+        except msgspec.ValidationError:
+            self._forget_last()
+            raise Pause(question) from None
 
     async def choose_or_type(self, id: str, source: Source, *args: Any, **params: object) -> Any:
         """The value of the line that was picked, or `{"words": …}` for three letters and more."""
@@ -220,7 +226,10 @@ class Call:
     async def _look(self, name: str, query: Callable[..., Awaitable[T]], arguments: Any) -> T:
         name = self._number(name)
         if recorded := self._recorded(name):
-            return restored(query, recorded.value)
+            try:
+                return restored(query, recorded.value)
+            except msgspec.ValidationError:
+                self._forget_last()
         async with self.database.reading() as tx:
             found = await query(tx, **arguments)
         self._record(Entry(name, "look", msgspec.to_builtins(found)))
@@ -292,6 +301,11 @@ class Call:
                 return journal[self._cursor - 1]
             del journal[self._cursor :]
         return None
+
+    def _forget_last(self) -> None:
+        """Drop the line that was just read, and all that follow: other code wrote it, and it means nothing here."""
+        self._cursor -= 1
+        del self.session.journal[self._cursor :]
 
     def _record(self, entry: Entry) -> Any:
         self.session.journal.append(entry)

@@ -108,6 +108,29 @@ async def test_whatever_is_typed_at_a_menu_asks_again(handset: Handset, typed: s
     assert gsm.septets(again.text) <= 160
 
 
+async def test_what_other_code_looked_up_is_looked_up_again(handset: Handset, store: SessionStore) -> None:
+    await handset.dial()
+    await handset.say("1", "2")
+    await _rewrite(store, "price", {"of": "other code"})
+    assert "200 " in (await handset.say("4821")).text
+
+
+async def test_what_other_code_took_for_an_answer_is_asked_again(handset: Handset, store: SessionStore) -> None:
+    await handset.dial()
+    await handset.say("1", "2")
+    await _rewrite(store, "order.restaurant", {"of": "other code"})
+    assert (await handset.say("4821")).step == "order.restaurant"
+    assert (await handset.say("2")).step == "pin.enter"
+
+
+async def _rewrite(store: SessionStore, id: str, value: object) -> None:
+    """Have the journal's line as code would have left it that was replaced since."""
+    async with store.claim("toy:s1") as claim:
+        assert claim.session is not None
+        next(entry for entry in claim.session.journal if entry.id == id).value = value
+        await claim.commit(claim.session)
+
+
 async def test_a_wrong_secret_asks_again_and_a_repeat_counts_once(handset: Handset, shop: ToyShop) -> None:
     await handset.dial()
     await handset.say("1", "1")
