@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from channels.sms import customer, driver, earnings, ordering, restaurant
-from channels.sms.exchange import Ask, Reply, Role
+from channels.sms import agreeing, customer, driver, earnings, ordering, restaurant
+from channels.sms.exchange import ROLE_WORDS, Ask, Reply, Role
 from core.gsm import plain
 from core.limits import Limit
 
@@ -93,6 +93,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("driver", "on", "on", "on", r"( (?P<quarter>.+))?", driver.on),
     Command("driver", "off", "off", "off", "", driver.off),
     Command("driver", "claim", "oui", "yes", NUMBER, driver.claim, "same text"),
+    Command("driver", "yes", "oui", "yes", "", agreeing.yes, "any text", agreeing.yes_again, limit="orders"),
     Command("driver", "pick_up", "p", "p", NUMBER + r" (?P<code>\d{2})", driver.pick_up, "same text"),
     Command("driver", "arrive", "a", "a", NUMBER, driver.arrive, "same text"),
     Command("driver", "hand_over", "", "", r"((?P<number>\d{4}) )?(?P<code>\d{4})", driver.hand_over, "same text"),
@@ -102,13 +103,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("driver", "sos", "sos", "sos", "", driver.sos),
     Command("driver", "help", "aide", "help", "", help_),
 )
-
-# Said first, they choose among several roles of one phone: `LIVREUR PAYE`, `CLIENT SOLDE`.
-ROLE_WORDS: dict[Role, tuple[str, str]] = {
-    "restaurant": ("resto", "restaurant"),
-    "driver": ("livreur", "driver"),
-    "customer": ("client", "customer"),
-}
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -21,7 +21,12 @@ async def off(ask: Ask) -> Reply:
 
 async def claim(ask: Ask) -> Reply:
     """`OUI 4821`"""
-    job = await delivery.claim(ask.tx, driver_id=ask.subject_id, number=ask.number)
+    return await claim_job(ask, ask.number)
+
+
+async def claim_job(ask: Ask, number: int) -> Reply:
+    """The job on offer of this number is theirs, unless another was faster."""
+    job = await delivery.claim(ask.tx, driver_id=ask.subject_id, number=number)
     return Reply("sms.claimed", {"number": job.number, "restaurant": job.restaurant_name, "quarter": job.from_quarter})
 
 

@@ -13,6 +13,13 @@ from marketplace.people.service import Person
 
 Role = Literal["customer", "restaurant", "driver"]
 
+# Said first, they choose among several roles of one phone: `LIVREUR PAYE`, `CLIENT SOLDE`.
+ROLE_WORDS: dict[Role, tuple[str, str]] = {
+    "restaurant": ("resto", "restaurant"),
+    "driver": ("livreur", "driver"),
+    "customer": ("client", "customer"),
+}
+
 
 class Reply(msgspec.Struct, frozen=True):
     """The text to answer with; None as key where the use case itself tells the sender.

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from channels.sms import workplaces
 from channels.sms.africastalking import IncomingText
-from channels.sms.commands import ROLE_WORDS, Command, Reading, read
-from channels.sms.exchange import Ask, Reply, Role, which
+from channels.sms.commands import Command, Reading, read
+from channels.sms.exchange import ROLE_WORDS, Ask, Reply, Role, which
 from channels.sms.tables import incoming_sms
 from core import maintenance
 from core.database import Database, Tx
@@ -79,7 +79,7 @@ async def take(database: Database, message: IncomingText) -> None:
 
 async def _over_limit(database: Database, message: IncomingText) -> TooManyRequests | None:
     """Count a command that has a limit, once, and before its transaction: the counters may be a network away."""
-    limit = next((command.limit for command in read(message.text, ("customer",)).commands if command.limit), None)
+    limit = next((command.limit for command in read(message.text, tuple(ROLE_WORDS)).commands if command.limit), None)
     if limit is None:
         return None
     async with database.reading() as tx:

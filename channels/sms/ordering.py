@@ -20,6 +20,7 @@ from marketplace.places.queries import Place
 
 CHANNEL = "sms"
 QUOTE = "sms.quote"
+SENT = "sms.late.order_sent"
 NAME_WIDTH = 14
 
 
@@ -46,9 +47,8 @@ async def agree(ask: Ask) -> Reply:
     What costs something else by now is quoted again: nobody agrees to another total unawares. Who has nothing to
     agree to may be a driver who forgot the number of the job.
     """
-    cart = await carts.open_cart(ask.tx, person_id=ask.person.id)
-    life = timedelta(minutes=ask.tx.settings.quote_minutes)
-    if cart is None or cart.quote is None or cart.channel != CHANNEL or cart.saved_at + life <= ask.tx.now:
+    cart = await _open_quote(ask)
+    if cart is None or cart.quote is None:
         return Reply("sms.no_quote", changed=False)
     if cart.order_id is None and cart.quote.total_xaf != await _told_xaf(ask):
         return _quoted(cart)
@@ -61,7 +61,7 @@ async def agree(ask: Ask) -> Reply:
         pay_with="mobile_money",
         channel=CHANNEL,
     )
-    return Reply("sms.late.order_sent", {"number": placed.number, "total_xaf": placed.total_xaf})
+    return Reply(SENT, {"number": placed.number, "total_xaf": placed.total_xaf})
 
 
 async def _told_xaf(ask: Ask) -> int | None:
@@ -77,6 +77,21 @@ async def _told_xaf(ask: Ask) -> int | None:
     )
     total_xaf: int | None = await ask.tx.value(told)
     return total_xaf
+
+
+async def waits(ask: Ask) -> bool:
+    """Whether there is a quote to agree to that is not ordered yet."""
+    cart = await _open_quote(ask)
+    return cart is not None and cart.order_id is None
+
+
+async def _open_quote(ask: Ask) -> Cart | None:
+    """What was quoted by SMS and may still be agreed to, or was and awaits its payment."""
+    cart = await carts.open_cart(ask.tx, person_id=ask.person.id)
+    life = timedelta(minutes=ask.tx.settings.quote_minutes)
+    if cart is None or cart.quote is None or cart.channel != CHANNEL or cart.saved_at + life <= ask.tx.now:
+        return None
+    return cart
 
 
 async def _place(ask: Ask, slot: int) -> Place:

@@ -43,6 +43,7 @@ ALL: tuple[Role, ...] = ("restaurant", "driver", "customer")
         ("driver", "ON Akwa Nord", "on", {"quarter": "akwa nord"}),
         ("driver", "OFF", "off", {}),
         ("driver", "oui 4821", "claim", {"number": "4821"}),
+        ("driver", "Yes", "yes", {}),
         ("driver", "YES 4821", "claim", {"number": "4821"}),
         ("driver", "P 4821 37", "pick_up", {"number": "4821", "code": "37"}),
         ("driver", "A 4821", "arrive", {"number": "4821"}),
