@@ -309,8 +309,12 @@ class Engine:
         """What the caller reads; asked of the database where no session tells, as after Redis was lost."""
         if known := claim.session or await claim.prior():
             return known.language or turn.language
-        async with self.database.reading() as tx:
-            return (await self.conversation.recognise(tx, turn.phone)).language or turn.language
+        try:
+            async with asyncio.timeout(maintenance.PATIENCE_SECONDS), self.database.reading() as tx:
+                return (await self.conversation.recognise(tx, turn.phone)).language or turn.language
+        except Exception as problem:  # it may be what is under maintenance: better told in any language than not
+            log.warning("ussd_language_unknown", problem=type(problem).__name__)
+            return turn.language
 
     def _close(self, turn: Turn, language: str | None, key: str, **params: str) -> Reply:
         """A polite end that is no part of the conversation: nothing of it is kept."""

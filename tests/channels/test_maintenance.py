@@ -17,6 +17,8 @@ from core.settings import Settings
 from gateway.app import create_app
 from gateway.parts import Parts
 from marketplace.people import service as people
+from menus_ussd.assembly import build_ussd
+from menus_ussd.turns import Turn
 from tests.support.market import Market, open_market
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +77,17 @@ async def test_callers_are_told_in_their_language_when_to_come_back(web: httpx.A
     assert (await dial(web, NEW, "", "s3")).startswith("END Mboa est en maintenance")
     market.clock.advance(hours=3)
     assert "14:00" not in await dial(web, FRENCH, "", "s4")
+
+
+async def test_callers_are_told_while_the_database_is_away(settings: Settings, database: Database) -> None:
+    shut = msgspec.structs.replace(settings, closed=True)
+    away = Database("postgresql://nobody@127.0.0.1:1/none", settings=shut, keys=database.keys)
+    engine = build_ussd(away)
+    turn = Turn(dialect="toy", session_id="s1", phone=NEW, transcript="", language="en")
+    reply = await engine.turn(turn)
+    assert (reply.step, reply.text.split(".")[0]) == ("ussd.maintenance", "Mboa is under maintenance")
+    await engine.close()
+    await away.close()
 
 
 async def test_a_talk_that_was_under_way_goes_on_afterwards(web: httpx.AsyncClient, market: Market) -> None:
