@@ -70,15 +70,15 @@ async def delivered(tx: Tx, order: OrderRow, *, points: int) -> None:
     await _customer(tx, order, key, receipt)
 
 
-async def unpaid(tx: Tx, order: OrderRow, failure: Failure | None) -> None:
-    """The payment failed; nothing was taken."""
+async def unpaid(tx: Tx, order: OrderRow, failure: Failure | None, *, again: bool) -> None:
+    """The payment failed; nothing was taken. With `again` it may be paid again on Track, else ordered again."""
     key = "sms.order_unpaid" if failure is None else _UNPAID.get(failure, "sms.order_unpaid")
-    await _customer(tx, order, key, dial="1")
+    await _customer(tx, order, key, dial="3" if again else "1")
 
 
-async def payment_expired(tx: Tx, order: OrderRow) -> None:
-    """No payment in time; a prompt may still be live."""
-    await _customer(tx, order, "sms.order_unpaid_expired", dial="1")
+async def payment_expired(tx: Tx, order: OrderRow, *, again: bool) -> None:
+    """No payment in time; a prompt may still be live. `again` as for a payment that failed."""
+    await _customer(tx, order, "sms.order_unpaid_expired", dial="3" if again else "1")
 
 
 async def refused(tx: Tx, order: OrderRow) -> None:

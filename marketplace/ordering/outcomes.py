@@ -11,7 +11,7 @@ from core.ids import new_id
 from ledger import chart
 from ledger.service import Leg, post
 from marketplace.notifications.service import notify
-from marketplace.ordering import messages, tipping
+from marketplace.ordering import messages, paying_again, tipping
 from marketplace.ordering.placing import offer
 from marketplace.ordering.transitions import move
 from marketplace.payouts import service as payouts
@@ -28,12 +28,13 @@ async def _order_paid(tx: Tx, payment: Payment) -> None:
 async def _order_failed(tx: Tx, payment: Payment) -> None:
     reason = payment.failure or "unstated"
     order = await move(tx, order_id=payment.reference, to="PAYMENT_EXPIRED", actor="payments", reason=str(reason))
-    await messages.unpaid(tx, order, payment.failure)
+    again = await paying_again.is_offered(tx, order, payment.failure)
+    await messages.unpaid(tx, order, payment.failure, again=again)
 
 
 async def _order_expired(tx: Tx, payment: Payment) -> None:
     order = await move(tx, order_id=payment.reference, to="PAYMENT_EXPIRED", actor="payments", reason="deadline")
-    await messages.payment_expired(tx, order)
+    await messages.payment_expired(tx, order, again=await paying_again.is_offered(tx, order, payment.failure))
 
 
 async def _surplus(tx: Tx, payment: Payment) -> None:

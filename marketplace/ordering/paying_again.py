@@ -50,6 +50,14 @@ async def pay_again(tx: Tx, *, order_id: UUID, person_id: UUID, session_id: str 
     return await queries.get(tx, order_id=order_id)
 
 
+async def is_offered(tx: Tx, order: OrderRow, failure: Failure | None) -> bool:
+    """Whether Track offers to pay this order again, and another prompt may do better than the one that failed."""
+    if failure in _HOPELESS:
+        return False
+    tracked = await queries.tracked_orders(tx, person_id=order.person_id)
+    return any(one.id == order.id for one in tracked)
+
+
 async def _ordered_cart(tx: Tx, order_id: UUID, person_id: UUID) -> Row[Any]:
     """The cart that was ordered, locked before its order, as `place` does. Raises NotFound."""
     ordered = select(cart, customer_order.c.cart_version).join(customer_order, customer_order.c.cart_id == cart.c.id)

@@ -273,3 +273,27 @@ async def test_a_number_that_cannot_pay_is_not_asked_again(town: Town) -> None:
     with pytest.raises(GatewayError) as refusal:
         await pay_again(town, order)
     assert refusal.value.code == "not_retryable"
+    assert (await town.texts(CUSTOMER))[-1].endswith("*237*1*1#"), "that number would fail again"
+
+
+# ---- what the customer is told ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [failed, expired])
+async def test_an_order_that_can_be_paid_again_names_the_dial_that_does_it(
+    town: Town, end: Callable[[Town], Awaitable[Order]]
+) -> None:
+    await end(town)
+    assert (await town.texts(CUSTOMER))[-1].endswith("Réessayer: *237*1*3#")
+
+
+@pytest.mark.parametrize("meanwhile", [_start_anew, _change_the_cart])
+async def test_an_order_whose_cart_is_gone_names_the_way_to_another(
+    town: Town, meanwhile: Callable[[Town, Order], Awaitable[None]]
+) -> None:
+    order = await town.place()
+    await town.engine.sweep()
+    await meanwhile(town, order)
+    await town.decide("FAILED", reason="REJECTED")
+    assert await tracked(town) == []
+    assert (await town.texts(CUSTOMER))[-1].endswith("Réessayer: *237*1*1#")

@@ -235,7 +235,7 @@ async def test_a_failed_payment_is_told_with_its_reason(town: Town, reason: str,
     order = await town.place()
     await town.decide("FAILED", reason=reason)
     assert await town.texts(CUSTOMER) == [
-        f"CMD {order.number} annulée: {words}, rien n'a été prélevé. Recommencer: *237*1*1#"
+        f"CMD {order.number} non transmise: {words}, rien n'a été prélevé. Réessayer: *237*1*3#"
     ]
 
 
