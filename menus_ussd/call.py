@@ -243,6 +243,7 @@ class Call:
         The result is stored in the effect's own transaction, so a turn that is run again after a crash, or under
         a new session, gets it back. A refusal (GatewayError) is journalled and raised again on later turns.
         With `told`, a caller who cannot wait for it is promised an SMS, and it goes on without them.
+        A last page tells of the result, never of what was asked for: that may have been another amount the first time.
         What was dialled leads to no effect: the answer before it is asked for on its page.
         """
         step = self._number(step)

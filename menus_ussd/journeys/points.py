@@ -30,14 +30,14 @@ async def _redeem(call: Call, held: int) -> End:
     amount = format_xaf(count * call.database.settings.point_worth_xaf)
     await call.confirm("points.confirm", [Option(call.say("ussd.option.yes"), True)], points=count, amount=amount)
     await enter_pin(call)
-    await call.once(
+    redeemed = await call.once(
         "points.redeem",
         redeeming.redeem,
         person_id=call.person_id,
         points=count,
         key=f"ussd:{call.session.run_id}",
     )
-    return End("ussd.points.done", {"points": count, "amount": amount})
+    return End("ussd.points.done", {"points": redeemed.points, "amount": format_xaf(redeemed.amount_xaf)})
 
 
 def _at_most(held: int) -> Callable[[str], int]:

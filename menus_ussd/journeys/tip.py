@@ -24,8 +24,10 @@ async def tip(call: Call, order: Order) -> End:
         phone = await payer(call)
     await within(call, "payments")
     given = {"order_id": order.id, "person_id": call.person_id, "amount_xaf": amount_xaf, "pay_with": pay_with}
-    await call.once("tip.give", tipping.give, told=told.TIP, payer_phone=phone, session_id=call.session_ref, **given)
-    return End("ussd.tip.given" if pay_with == "wallet" else "ussd.tip.sent", {"amount": format_xaf(amount_xaf)})
+    made = await call.once(
+        "tip.give", tipping.give, told=told.TIP, payer_phone=phone, session_id=call.session_ref, **given
+    )
+    return End("ussd.tip.given" if pay_with == "wallet" else "ussd.tip.sent", {"amount": format_xaf(made.amount_xaf)})
 
 
 async def _pay_with(call: Call, order: Order, amount_xaf: int) -> str:

@@ -68,7 +68,7 @@ async def _pay_in(call: Call, amount: int) -> End:
     phone = await payer(call)
     await call.confirm("wallet.confirm", [Option(call.say("ussd.option.yes"), True)], amount=format_xaf(amount))
     await within(call, "payments")
-    await call.once(
+    asked = await call.once(
         "wallet.top_up",
         wallets.request_top_up,
         told=told.TOP_UP,
@@ -78,7 +78,7 @@ async def _pay_in(call: Call, amount: int) -> End:
         key=f"ussd:{call.session.run_id}:top_up",
         session_id=call.session_ref,
     )
-    return End("ussd.wallet.sent", {"amount": format_xaf(amount)})
+    return End("ussd.wallet.sent", {"amount": format_xaf(asked.amount_xaf)})
 
 
 async def _statement(call: Call) -> End:
@@ -137,7 +137,7 @@ async def _withdraw(call: Call) -> End:
     await call.confirm("wallet.withdraw_confirm", yes, amount=format_xaf(amount))
     await enter_pin(call)
     await within(call, "payments")
-    await call.once(
+    sent = await call.once(
         "wallet.withdraw",
         withdrawals.withdraw,
         told=told.WITHDRAWAL,
@@ -145,7 +145,7 @@ async def _withdraw(call: Call) -> End:
         amount_xaf=amount,
         key=f"ussd:{call.session.run_id}:withdraw",
     )
-    return End("ussd.wallet.withdrawn", {"amount": format_xaf(amount)})
+    return End("ussd.wallet.withdrawn", {"amount": format_xaf(sent.amount_xaf)})
 
 
 ACTIONS: dict[str, Callable[[Call], Awaitable[End]]] = {

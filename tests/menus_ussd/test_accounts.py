@@ -215,6 +215,28 @@ async def test_limits_tell_what_is_used_of_them(database: Database, clock: Manua
         assert await tx.value(select(func.count()).where(top_up.c.person_id == mine)) == 1
 
 
+async def test_a_top_up_whose_page_was_lost_is_told_as_it_was_asked_for(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    mine = await person(database)
+    engine = build_ussd(database)
+    first = Handset(engine, "s1", CUSTOMER)
+    await first.dial("4")
+    await first.say("1", "1000")
+    async with engine.store.claim("toy:s1") as claim:
+        before = claim.session
+    assert before is not None
+    await first.say("1")
+    async with engine.store.claim("toy:s1") as claim:  # the process died before it could keep what it answered
+        await claim.commit(before)
+    again = Handset(engine, "s2", CUSTOMER)
+    await again.dial()
+    assert (await again.say("1")).step == "wallet.confirm"
+    end = await again.say("0", "5000", "1")
+    assert end.step == "ussd.wallet.sent" and "1000F" in end.text and "5000F" not in end.text
+    async with database.reading() as tx:
+        assert [row.amount_xaf for row in await tx.all(select(top_up).where(top_up.c.person_id == mine))] == [1000]
+
+
 async def test_money_goes_back_to_the_number_it_came_from_after_the_pin(database: Database, clock: ManualClock) -> None:
     await open_market(database, clock)
     database.settings = msgspec.structs.replace(database.settings, wallet_withdrawals=True)

@@ -30,8 +30,8 @@ async def payout(call: Call, owner: Earner, owner_id: UUID, **earned: str | int)
     await within(call, "payments")
     key = f"ussd:{call.session.run_id}:payout"
     asked = {"phone": call.phone, "amount_xaf": amount_xaf, "key": key}
-    await call.once("staff.paid_out", _request, told=told.PAYOUT, **asked, **whose)
-    return End("ussd.staff.payout_now", {"amount": format_xaf(amount_xaf)})
+    sent_xaf = await call.once("staff.paid_out", _request, told=told.PAYOUT, **asked, **whose)
+    return End("ussd.staff.payout_now", {"amount": format_xaf(sent_xaf)})
 
 
 async def _owed(tx: Tx, *, owner: Earner, owner_id: UUID) -> int:
