@@ -15,6 +15,7 @@ from marketplace.notifications.service import notify
 from marketplace.ordering import service as ordering
 from marketplace.ordering.states import State
 from marketplace.ordering.tables import customer_order
+from marketplace.ordering.transitions import lock
 from marketplace.people import service as people
 from marketplace.people.tables import person
 from marketplace.support.cases import open_case
@@ -116,6 +117,7 @@ async def decide(tx: Tx, *, number: int, staff_id: UUID, refund: bool) -> None:
     found = await get(tx, number=number)
     if found.order_id is None:
         raise NotFound()
+    await lock(tx, found.order_id)  # before its case, as who complains does
     await close(tx, number=number, staff_id=staff_id)
     await ordering.resolve(tx, order_id=found.order_id, staff_id=staff_id, refund=refund)
 

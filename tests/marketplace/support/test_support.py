@@ -5,11 +5,14 @@ import asyncio
 import pytest
 from sqlalchemy import func, select
 
+from core.database import Database
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
+from marketplace.ordering import transitions as orders
 from marketplace.support import service as support
 from marketplace.support.service import Case
 from marketplace.support.tables import support_case
+from tests.ledger.books import until_waiting
 from tests.support.town import CUSTOMER, FRIEND, Town
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +78,24 @@ async def test_a_meal_that_should_long_be_there_is_paid_to_nobody_until_support_
     async with town.database.reading() as tx:
         assert await tx.value(select(func.count()).select_from(support_case)) == 1
     await town.check()
+
+
+async def test_who_complains_while_support_decides_holds_nobody_up(town: Town, owner: Database) -> None:
+    order = await town.picked_up()
+    town.clock.advance(minutes=30)
+    case = await complain(town, order.id, "not_received")
+
+    async def decide() -> None:
+        async with town.database.transaction() as tx:
+            await support.decide(tx, number=case.number, staff_id=new_id(), refund=True)
+
+    async with town.database.transaction() as tx:
+        await orders.lock(tx, order.id)
+        deciding = asyncio.create_task(decide())
+        await until_waiting(owner, 1)
+        await support.complain(tx, person_id=order.person_id, order_id=order.id, reason="not_received")
+    await deciding
+    assert await town.state(order.id) == "RESOLVED_REFUND"
 
 
 async def test_an_old_order_is_not_complained_about(town: Town) -> None:
