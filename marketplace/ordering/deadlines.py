@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from core.clock import day_start
 from core.database import Database, Tx
 from core.logs import logger
+from marketplace.catalogue import queries as restaurants
 from marketplace.catalogue import service as catalogue
 from marketplace.delivery import service as delivery
 from marketplace.ordering import messages, settlement
@@ -81,10 +82,16 @@ async def _ask_second_phone(tx: Tx, order: OrderRow) -> None:
 
 
 async def _give_up(tx: Tx, order: OrderRow) -> None:
-    """Refuse for the restaurant: refund, then BUSY; after the third time in a day, until it says OUVERT."""
+    """Refuse for the restaurant: refund, then BUSY; after the third time in a day, until it says OUVERT.
+
+    One that was resting already (a meal for later came) rests as long as it has said.
+    """
     order = await move(tx, order_id=order.id, to="NO_ANSWER", actor="system")
     await messages.unanswered(tx, order)
-    if await _missed_today(tx, order) >= tx.settings.restaurant_misses_to_pause:
+    kitchen = await restaurants.get_restaurant(tx, restaurant_id=order.restaurant_id)
+    if kitchen.state != "open":
+        await messages.tell_restaurant(tx, order, "sms.order_missed_resting")
+    elif await _missed_today(tx, order) >= tx.settings.restaurant_misses_to_pause:
         await catalogue.set_state(tx, restaurant_id=order.restaurant_id, state="closed")
         await messages.tell_restaurant(tx, order, "sms.order_missed_paused")
     else:

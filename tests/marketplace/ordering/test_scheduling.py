@@ -8,6 +8,7 @@ import pytest
 from core.clock import DOUALA, ManualClock
 from core.errors import GatewayError
 from ledger import chart
+from marketplace.catalogue import queries as catalogue
 from marketplace.ordering import carts, scheduling, service
 from marketplace.ordering.carts import Cart
 from marketplace.ordering.errors import TimeNotOffered
@@ -93,6 +94,22 @@ async def test_a_restaurant_that_does_not_answer_then_gives_everything_back(town
     assert await town.state(order.id) == "NO_ANSWER"
     assert await town.balance(chart.wallet(order.person_id)) == 3800
     await town.check()
+
+
+@pytest.mark.parametrize("state", ["closed", "busy"])
+async def test_a_kitchen_that_rests_when_it_comes_is_not_opened_by_missing_it(town: Town, state: str) -> None:
+    order = await town.paid(cart=await for_(town, today(12)))
+    until = today(20) if state == "busy" else None
+    await town.set_kitchen(state=state, state_until=until)
+    await town.wait(minutes=120)
+    for minutes in (3, 2, 3):
+        await town.wait(minutes=minutes)
+    assert await town.state(order.id) == "NO_ANSWER"
+    town.clock.advance(hours=2)
+    async with town.database.reading() as tx:
+        assert (await catalogue.get_restaurant(tx, restaurant_id=town.restaurant_id)).state == state
+    told = f"CMD {order.number} annulée faute de réponse. Vous ne prenez pas de commandes en ce moment. "
+    assert (await town.texts(KITCHEN))[-1] == f"{told}Pour reprendre: OUVERT"
 
 
 @pytest.mark.parametrize("pay_with", ["mobile_money", "wallet"])
