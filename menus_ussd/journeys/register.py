@@ -1,7 +1,7 @@
 """A guest who has been brought a meal may become a registered customer: asked once by itself, later under PIN."""
 
 from marketplace.people import guests
-from menus_ussd.call import Call
+from menus_ussd.call import Call, Restart
 from menus_ussd.journeys.pins import choose_first_pin
 from menus_ussd.questions import Option
 
@@ -14,3 +14,4 @@ async def ask(call: Call) -> None:
     options = [Option(call.say("ussd.option.register"), True), Option(call.say("ussd.rating.later"), False)]
     if await call.choose("register", options, of=bool):
         await choose_first_pin(call)
+        raise Restart  # or what is said from here on would end, when the call drops, at a PIN that is there already

@@ -9,6 +9,7 @@ from marketplace.people import pins, sim_changes
 from marketplace.people import service as people
 from marketplace.places.queries import saved_places
 from tests.menus_ussd.test_accounts import person, phone
+from tests.menus_ussd.toy import Handset
 from tests.support.market import CUSTOMER, open_market
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,20 @@ async def test_after_the_first_meal_a_guest_may_register_and_keeps_what_there_is
     again = phone(database, "s2")
     await again.dial()
     assert (await again.say("6")).step == "home"
+
+
+async def test_a_talk_that_drops_after_registering_goes_on_where_it_was(database: Database, clock: ManualClock) -> None:
+    await open_market(database, clock)
+    await person(database)
+    await an_order(database, CUSTOMER, "DELIVERED")
+    handset = phone(database, "s1")
+    await handset.dial()
+    await handset.say("6", "1", PIN)
+    dropped = await handset.say("2")
+    assert dropped.step == "order.restaurant"
+    again = Handset(handset.engine, "s2", CUSTOMER)
+    assert (await again.dial()).step == "resume"
+    assert (await again.say("1")).step == dropped.step
 
 
 async def test_who_skips_registering_is_not_asked_again_and_finds_it_in_the_menu(
