@@ -61,8 +61,7 @@ async def give(
     """
     if not tx.settings.attempt_minimum_xaf <= amount_xaf <= MOST_TIP_XAF:
         raise InvalidAmount()
-    order = await _delivered(tx, order_id, person_id)
-    driver_id = await tx.value(select(delivery.c.driver_id).where(delivery.c.order_id == order_id))
+    order, driver_id = await _delivered(tx, order_id, person_id)
     row = {"id": new_reference(), "order_id": order_id, "driver_id": driver_id, "amount_xaf": amount_xaf}
     state = "PAID" if pay_with == "wallet" else "PENDING"
     made = _tip(await tx.one(insert(tip).values(**row, state=state, created_at=tx.now).returning(tip)))
@@ -74,18 +73,19 @@ async def give(
     return made
 
 
-async def _delivered(tx: Tx, order_id: UUID, person_id: UUID) -> OrderRow:
-    """The order, locked, if its driver may be tipped."""
+async def _delivered(tx: Tx, order_id: UUID, person_id: UUID) -> tuple[OrderRow, UUID]:
+    """The order, locked, and its driver, if they may be tipped."""
     order = await lock(tx, order_id)
     if order.person_id != person_id:
         raise NotFound()
-    late = order.state_since <= tx.now - timedelta(hours=tx.settings.tip_hours)
-    if order.state not in ("DELIVERED", "CLOSED") or late:
+    handed_over = delivery.c.handed_over_at > tx.now - timedelta(hours=tx.settings.tip_hours)
+    driver_id = await tx.value(select(delivery.c.driver_id).where(delivery.c.order_id == order_id, handed_over))
+    if order.state not in ("DELIVERED", "CLOSED") or driver_id is None:
         raise WrongState(number=order.number, state=order.state)
     live = select(tip.c.id).where(tip.c.order_id == order_id, tip.c.state.in_(("PENDING", "PAID")))
     if await tx.first(live) is not None:
         raise TipGiven(number=order.number)
-    return order
+    return order, driver_id
 
 
 async def _pay(tx: Tx, made: Tip, order: OrderRow) -> None:

@@ -94,3 +94,12 @@ async def test_only_the_customer_tips_and_only_after_the_meal_and_for_a_day(town
     town.clock.advance(hours=24)
     with pytest.raises(WrongState):
         await give(town, order)
+
+
+async def test_that_its_order_is_closed_meanwhile_gives_nobody_more_time(town: Town) -> None:
+    order = await town.handed_over()
+    await town.give(chart.wallet(order.person_id), 500)
+    await town.wait(hours=24)
+    assert await town.state(order.id) == "CLOSED"
+    with pytest.raises(WrongState):
+        await give(town, order)
