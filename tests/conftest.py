@@ -1,6 +1,7 @@
 """Fixtures: one PostgreSQL per run, one migrated template, one clone of it per test that asks for a database."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ TEST_KEY = b"a key for tests, thirty-two bytes"
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controller of a parallel run starts the one server that its workers share."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # the tests' own client would write down every address
     parallel = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
     if parallel and not os.environ.get("TEST_DATABASE_URL"):
         from tests.support.postgres import shared_server
