@@ -15,6 +15,7 @@ import msgspec
 from core import effects
 from core.database import Database, Tx
 from core.errors import GatewayError
+from core.logs import logger
 from core.texts import DEFAULT_LANGUAGE, say
 from marketplace.notifications.promises import Told
 from menus_ussd.evidence import experiments
@@ -32,6 +33,8 @@ from menus_ussd.questions import (
     Words,
 )
 from menus_ussd.session import Entry, Session, Shown, Unfinished
+
+log = logger(__name__)
 
 T = TypeVar("T")
 
@@ -306,6 +309,7 @@ class Call:
     def _forget_last(self) -> None:
         """Drop the line that was just read, and all that follow: other code wrote it, and it means nothing here."""
         self._cursor -= 1
+        log.error("ussd_journal_unreadable", line=self.session.journal[self._cursor].id)
         del self.session.journal[self._cursor :]
 
     def _record(self, entry: Entry) -> Any:
