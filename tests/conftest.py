@@ -16,6 +16,7 @@ from core.crypto import Keyring
 from core.database import Database
 from core.settings import Secret, Settings
 from gateway.schema import migrate, newest
+from tests.support.clones import Clones, clones_of, named
 
 if TYPE_CHECKING:
     from tests.support.redis import RedisServer
@@ -76,13 +77,8 @@ def own_redis(redis_url: str) -> Iterator["RedisServer"]:
         yield server
 
 
-def _named(url: str, name: str) -> str:
-    base, _, query = url.partition("?")
-    return f"{base.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
-
-
 async def _admin(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(_named(url, "postgres"))
+    connection = await asyncpg.connect(named(url, "postgres"))
     try:
         for statement in statements:
             await connection.execute(statement)
@@ -97,20 +93,25 @@ def template(server_url: str) -> Iterator[str]:
 
     async def make() -> None:
         await _admin(server_url, f'CREATE DATABASE "{name}"')
-        await migrate(_named(server_url, name))
+        await migrate(named(server_url, name))
 
     asyncio.run(make())
     yield name
     asyncio.run(_admin(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
+@pytest.fixture(scope="session")
+def clones(server_url: str, template: str) -> Iterator[Clones]:
+    with clones_of(server_url, template) as made:
+        yield made
+
+
 @pytest.fixture
-async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+def database_url(server_url: str, clones: Clones) -> Iterator[str]:
     """A fresh database for one test."""
-    name = f"test_{uuid4().hex[:12]}"
-    await _admin(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
-    yield _named(server_url, name)
-    await _admin(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    name = clones.take()
+    yield named(server_url, name)
+    clones.give_back(name)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_a_contradiction_comes_before_the_truth(
 
 
 def test_a_late_callback_is_overtaken(campay: httpx.Client, networks: httpx.Client, product: Product) -> None:
-    ask(networks, "campay.callback", "late_callback", seconds=0.3)
+    ask(networks, "campay.callback", "late_callback", seconds=3)
     late = collect(campay).json()["reference"]
     networks.post(f"/simulator/prompts/{PAYER}/approve")
     early = collect(campay).json()["reference"]

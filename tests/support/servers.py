@@ -29,7 +29,7 @@ def serve(app: Any, port: int = 0, *, join: bool = True) -> Iterator[str]:
             thread.join()
 
 
-def wait_for(probe: Any, seconds: float = 10.0) -> Any:
+def wait_for(probe: Any, seconds: float = 60.0) -> Any:
     """The first true value of `probe()`; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
