@@ -118,6 +118,7 @@ stories = st.lists(
 
 
 # One database for all examples, so a failure cannot be shrunk; each example has payments and movements of its own.
+@pytest.mark.timeout(120 + 20 * EXAMPLES)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
