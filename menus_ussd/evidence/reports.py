@@ -1,7 +1,7 @@
 """What the events add up to: where callers are lost, how far it is to an order, and which variant does better.
 
-A conversation is a run: a session that dropped hands it on to the session that resumes it. Who saw a page and did
-nothing after it, neither there nor on another call, was lost there.
+A session that dropped hands its talk on to the session that resumes it. Who saw a page and did nothing after it, neither
+there nor on another call, was lost there.
 """
 
 from core.errors import NotFound
@@ -12,12 +12,18 @@ ORDERED = ("ussd.order.sent", "ussd.order.paid")
 
 _OF_PERIOD = "WHERE at >= :since AND at < :until"
 
-# Each turn with the one that followed it in its run; an aggregator's end event is no turn.
+# Each turn with the talk that it belongs to, which is named by the first event of its oldest run: home and a change of
+# language begin a new run in mid-session. An aggregator's end event is no turn.
 _TURNS = f"""
-WITH turn AS (
-    SELECT *, coalesce(run_ref, session_ref) AS run, split_part(shown, '#', 1) AS screen,
-           lead(id) OVER (PARTITION BY coalesce(run_ref, session_ref) ORDER BY id) IS NULL AS is_last
+WITH seen AS (
+    SELECT *, split_part(shown, '#', 1) AS screen,
+           min(id) OVER (PARTITION BY coalesce(run_ref, session_ref)) AS run_began
     FROM ussd_event {_OF_PERIOD} AND outcome NOT IN ('abort', 'timeout', 'repeated')
+), of_session AS (
+    SELECT session_ref, min(run_began) AS talk FROM seen GROUP BY session_ref
+), turn AS (
+    SELECT seen.*, talk, lead(id) OVER (PARTITION BY talk ORDER BY id) IS NULL AS is_last
+    FROM seen JOIN of_session USING (session_ref)
 )"""  # noqa: S608 - our own text
 
 _SCREENS = f"""{_TURNS}, refusal AS (
@@ -30,15 +36,15 @@ SELECT screen, count(*), count(*) FILTER (WHERE is_last),
 FROM turn LEFT JOIN refusal USING (screen) WHERE asks GROUP BY screen ORDER BY 3 DESC, 2 DESC, 1
 """  # noqa: S608
 
-# One row a run. A run that met its end in one session and went on in another was resumed.
+# One row a talk. One that met its end in a session and went on in another was resumed.
 _RUNS = f"""{_TURNS}, run AS (
-    SELECT run, min(coalesce(network, dialect)) AS network, max(language) AS language,
+    SELECT min(coalesce(network, dialect)) AS network, max(language) AS language,
            count(*) FILTER (WHERE asks) AS screens, count(DISTINCT session_ref) > 1 AS resumed,
            bool_or(is_last AND asks) AS lost,
            bool_or(screen = ANY (:ordered)) AS ordered, max(variants) AS variants,
            count(*) FILTER (WHERE outcome = 'refused') AS refused,
            extract(epoch FROM min(at) FILTER (WHERE screen = ANY (:ordered)) - min(at)) AS seconds
-    FROM turn GROUP BY run
+    FROM turn GROUP BY talk
 )"""  # noqa: S608
 
 _FIGURES = """

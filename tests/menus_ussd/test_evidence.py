@@ -259,6 +259,16 @@ async def test_a_talk_that_was_taken_up_again_is_one_and_not_lost(database: Data
     assert (orange["talks"], orange["orders"], orange["seconds_to_order"]) == (1, 0, None)
 
 
+async def test_a_talk_that_begins_anew_in_its_session_is_still_one(database: Database, clock: ManualClock) -> None:
+    first, *rest = talk(clock, "language", "home", "order.dishes", "home", "ussd.order.sent")
+    runs = ["asked", "chosen", "chosen", "home again", "home again"]
+    told_by = zip(runs, [first, *rest], strict=True)
+    await have(database, [msgspec.structs.replace(one, run_ref=run) for run, one in told_by])
+    assert [row["lost"] for row in await told(database, reports.SCREENS)] == [0, 0, 0]
+    (row,) = await told(database, reports.TALKS)
+    assert (row["talks"], row["orders"], row["screens_to_order"], row["resumed"]) == (1, 1, 4, 0)
+
+
 async def test_an_experiment_is_told_by_its_variants(database: Database, clock: ManualClock) -> None:
     events = []
     for number in range(4):
