@@ -1,7 +1,7 @@
 """What the events add up to: where callers are lost, how far it is to an order, and which variant does better.
 
-A session that dropped hands its talk on to the session that resumes it. Who saw a page and did nothing after it, neither
-there nor on another call, was lost there.
+A session that dropped hands its talk on to the session that resumes it. Who saw a page and did nothing after it,
+neither there nor on another call, was lost there.
 """
 
 from core.errors import NotFound
