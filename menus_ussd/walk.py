@@ -5,6 +5,7 @@ list's pages, the keys that are on every page, sample answers for free text, wro
 finds wrong is a finding; a clean walk has none.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -156,11 +157,16 @@ class Walker:
         if reply.expects_input and not _has_way_out(session):
             self._find(f"{where}: no way out")
         packed = codec.encode(session)
-        if any(secret.encode() in packed for secret in self._secrets):
+        if any(re.search(_alone(secret), packed) for secret in self._secrets):
             self._find(f"{where}: a secret is in the session")
 
     def _find(self, finding: str) -> None:
         self.walked.findings.append(finding)
+
+
+def _alone(secret: str) -> bytes:
+    """A pattern of the secret, but not of the digits inside of an id or a hash."""
+    return rb"(?<![0-9a-f-])" + re.escape(secret).encode() + rb"(?![0-9a-f-])"
 
 
 def _worth_trying(keys: list[str]) -> list[str]:
