@@ -38,6 +38,8 @@ HOSTILE = (
     "#",
     "z" * 161,
 )
+# Ids, hashes and what is encrypted: any six digits stand in one of them now and then.
+_RANDOM = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}")
 MENU_LINES = 7
 DIALS = ("1", "3", "3*4821", "6", "6*4821", "45", "45*1*2", "77", "99999999999", "²³", "2*1*1", "98", "00", *HOSTILE)
 VISITS = 2  # by how many paths each phone leaves each question; hostile input is tried at the first of them
@@ -156,17 +158,12 @@ class Walker:
             return
         if reply.expects_input and not _has_way_out(session):
             self._find(f"{where}: no way out")
-        packed = codec.encode(session)
-        if any(re.search(_alone(secret), packed) for secret in self._secrets):
+        packed = _RANDOM.sub(b"", codec.encode(session))
+        if any(secret.encode() in packed for secret in self._secrets):
             self._find(f"{where}: a secret is in the session")
 
     def _find(self, finding: str) -> None:
         self.walked.findings.append(finding)
-
-
-def _alone(secret: str) -> bytes:
-    """A pattern of the secret, but not of the digits inside of an id or a hash."""
-    return rb"(?<![0-9a-f-])" + re.escape(secret).encode() + rb"(?![0-9a-f-])"
 
 
 def _worth_trying(keys: list[str]) -> list[str]:
